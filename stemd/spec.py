@@ -1,0 +1,90 @@
+"""What all rooms agree on: stem order, axis letters, profiles, and the one place where ms become samples.
+
+Axis letters, always in this order: b feed, s stem, c channel, t frame, f bin, n sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STEMS = ("vocals", "drums", "bass", "other")
+SOURCES = ("mix", *STEMS)  # what features are computed for; the wire's stem byte is an index into it
+N_STEMS = len(STEMS)
+OTHER = STEMS.index("other")
+N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
+
+# One row of features per source and hop, float32, in this order.
+FEATURES = (
+    "rms",  # linear, full scale 1.0
+    "peak",  # linear, full scale 1.0
+    "onset_strength",  # 0..1, this hop's novelty above its threshold
+    "onset",  # 1.0 in the hop an onset is declared, else 0.0
+    "onset_count",  # onsets since start (exact up to 2**24)
+    "onset_offset",  # samples from the start of this hop to the onset; negative: it lies before
+    "f0_hz",  # 0.0 while unvoiced
+    "voicing",  # 0..1
+)
+N_FEATURES = len(FEATURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named trade of latency against frequency resolution and load."""
+
+    n_fft: int
+    hop_length: int
+    window: str  # "asymmetric" or "hann"; see kernels/window.py
+
+
+PROFILES = {
+    "tight": Profile(2048, 128, "asymmetric"),
+    "live": Profile(2048, 256, "asymmetric"),
+    "quality": Profile(2048, 512, "asymmetric"),
+    "classic": Profile(1024, 512, "hann"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """The shape of one stream, fixed for as long as it runs."""
+
+    samplerate: int  # Hz
+    n_fft: int  # samples
+    hop_length: int  # samples
+    window: str = "asymmetric"
+    lookahead_hops: int = 0
+    n_feeds: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.samplerate > 0 and self.n_feeds > 0 and self.lookahead_hops >= 0
+        assert self.hop_length > 0 and self.n_fft >= 2 * self.hop_length
+
+    @classmethod
+    def of(cls, profile: str, samplerate: int, n_feeds: int = 1) -> StreamSpec:
+        """Spec of a named profile."""
+        p = PROFILES[profile]
+        return cls(samplerate, p.n_fft, p.hop_length, p.window, 0, n_feeds)
+
+    @property
+    def n_bins(self) -> int:
+        """Bins of one spectrum."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def latency(self) -> int:
+        """Input sample to the same sample in the stems: collecting a hop, and overlap-add."""
+        return (2 + self.lookahead_hops) * self.hop_length
+
+    @property
+    def feature_latency(self) -> int:
+        """Input sample to the features of the hop that holds it: collecting the hop."""
+        return self.hop_length
+
+    @property
+    def hop_s(self) -> float:
+        """Time available for one hop, in seconds."""
+        return self.hop_length / self.samplerate
+
+    def samples(self, ms: float) -> int:
+        """Milliseconds to the nearest whole sample."""
+        return round(ms * 1e-3 * self.samplerate)
