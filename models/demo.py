@@ -1,0 +1,89 @@
+"""Cut the demo loop the daemon ships, and the held-out clip the tests hear.
+
+    python models/demo.py --samples ../shared/samples
+
+Both are made of "Everything is Free" by Software-Entwicklungskit (CC0 1.0) and of nothing else.
+The loop is of a song the models were trained on, so it flatters them; the clip is of a song they
+never heard.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+SAMPLERATE = 48000
+STEMS = ("vocals", "drums", "bass", "other")
+
+# rubidium runs at 132 BPM: a 20 s section is exactly 11 bars, so every section starts on a bar
+# line, and sections 4, 8 and 12 start on the same bar of the four-bar phrase. No single section
+# has all four stems at a level one can hear, hence one song laid over itself, with gains.
+LOOP_BARS = 8
+LOOP_SAMPLES = round(LOOP_BARS * 4 * 60 / 132 * SAMPLERATE)
+LOOP = (  # file, gain in dB
+    ("bass/eif_rubidium/rubidium_s04_bass.ogg", -3.0),
+    ("drums/eif_rubidium/rubidium_s04_drums.ogg", 4.0),
+    ("vocals/eif_rubidium/rubidium_s08_vocals_lead.ogg", 12.0),
+    ("other/eif_rubidium/rubidium_s12_other.ogg", 9.0),
+)
+
+CLIP_START_S, CLIP_S = 10.0, 6.0  # the voice sings through, with one breath at the end
+CLIP_SECTION = "eif_potassium/potassium_s10"
+CLIP_GAIN_DB = {"other": 12.0}  # 20 dB below the rest in the song; nothing to hear or to score there
+
+
+def load(path):
+    """Decode to (n, 2) float64 at `SAMPLERATE`."""
+    audio, samplerate = sf.read(path, always_2d=True)
+    if audio.shape[1] == 1:
+        audio = np.repeat(audio, 2, axis=1)
+    return soxr.resample(audio, samplerate, SAMPLERATE)
+
+
+def make_loop(samples):
+    """Lay the sections over each other; (LOOP_SAMPLES, 2), its end running into its own start."""
+    length = LOOP_SAMPLES + 480
+    mix = sum(10 ** (gain_db / 20) * load(samples / name)[:length] for name, gain_db in LOOP)
+    loop = mix[:LOOP_SAMPLES].copy()
+    # What would have followed the loop fades out under its beginning: tails survive the seam.
+    tail = len(mix) - LOOP_SAMPLES
+    fade = np.linspace(0.0, 1.0, tail)[:, None]
+    loop[:tail] = loop[:tail] * fade + mix[LOOP_SAMPLES:] * (1.0 - fade)
+    return loop * (0.8 / np.abs(loop).max())  # Vorbis may overshoot by a decibel
+
+
+def make_clip(samples):
+    """Stems of the held-out clip, {stem: (n, 2)}."""
+    start, length = int(CLIP_START_S * SAMPLERATE), int(CLIP_S * SAMPLERATE)
+    stems = {}
+    for stem in STEMS:
+        files = sorted((samples / stem).glob(f"{CLIP_SECTION}_*.ogg"))
+        gain = 10 ** (CLIP_GAIN_DB.get(stem, 0.0) / 20)
+        stems[stem] = gain * sum(load(path) for path in files)[start : start + length]
+    return stems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--loop", type=Path, default=Path("stemd/assets/demo.ogg"))
+    parser.add_argument("--clips", type=Path, default=Path("tests/data"))
+    args = parser.parse_args()
+
+    args.loop.parent.mkdir(parents=True, exist_ok=True)
+    vorbis = {"format": "OGG", "subtype": "VORBIS"}
+    sf.write(args.loop, make_loop(args.samples), SAMPLERATE, compression_level=0.4, **vorbis)
+
+    args.clips.mkdir(parents=True, exist_ok=True)
+    stems = make_clip(args.samples)
+    mix = sum(stems.values())
+    gain = 0.8 / np.abs(mix).max()
+    for name, audio in {"mix": mix, **stems}.items():
+        path = args.clips / f"heldout_{name}.ogg"
+        sf.write(path, audio * gain, SAMPLERATE, compression_level=0.5, **vorbis)
+
+
+if __name__ == "__main__":
+    main()
