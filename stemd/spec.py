@@ -1,4 +1,4 @@
-"""What all rooms agree on: stem order, axis letters, profiles, and the one place where ms become samples.
+"""What all rooms agree on: stem order, axis letters, profiles, one place where ms become samples.
 
 Axis letters, always in this order: b feed, s stem, c channel, t frame, f bin, n sample.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STEMS = ("vocals", "drums", "bass", "other")
-SOURCES = ("mix", *STEMS)  # what features are computed for; the wire's stem byte is an index into it
+SOURCES = (
+    "mix",
+    *STEMS,
+)  # what has features; the stem byte on the wire indexes it
 N_STEMS = len(STEMS)
 OTHER = STEMS.index("other")
 N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
@@ -56,8 +59,8 @@ class StreamSpec:
     n_feeds: int = 1
 
     def __post_init__(self) -> None:
-        assert self.samplerate > 0 and self.n_feeds > 0 and self.lookahead_hops >= 0
-        assert self.hop_length > 0 and self.n_fft >= 2 * self.hop_length
+        assert min(self.samplerate, self.n_feeds, self.hop_length) > 0
+        assert self.n_fft >= 2 * self.hop_length
 
     @classmethod
     def of(cls, profile: str, samplerate: int, n_feeds: int = 1) -> StreamSpec:

@@ -1,0 +1,427 @@
+"""Load, check, freeze.
+
+A configuration is a TOML file read into the frozen classes below: their fields are the keys, their
+defaults the defaults, their comments the reference. Everything is checked here, once, and every
+complaint names file, line and key. After this door nobody checks again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import ConfigError
+from .spec import PROFILES, SOURCES, STEMS, StreamSpec
+
+VERSION = 1
+
+MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
+MAX_CHANNELS = 128  # the widest interfaces in use have fewer
+MAX_FEEDS = 64
+NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
+
+Kind = Literal["auto", "device", "file", "tone", "demo", "stdin"]
+
+
+def _between(low: float, high: float) -> dict[str, Any]:
+    return {"between": (low, high)}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Where audio comes from."""
+
+    kind: Kind = "auto"  # auto: the default input device, or the demo loop where there is none
+    device: str = ""  # part of the device's name, any case; empty: the host API's default
+    host_api: str = ""  # part of its name: "ALSA", "JACK", "Core Audio", "WASAPI"; empty: any
+    samplerate: int = field(default=48_000, metadata=_between(MIN_RATE_HZ, MAX_RATE_HZ))  # Hz
+    blocksize: int = field(default=0, metadata=_between(0, 16_384))  # samples; 0: the hop length
+    # "device": a jump of the device clock is lost audio and becomes as much silence.
+    # "content": only what arrives counts; for servers that stop their clock and lose nothing.
+    timeline: Literal["device", "content"] = "device"
+    path: str = ""  # file: any format libsndfile reads
+    pace: Literal["real", "fast"] = "real"  # file, tone, demo: as it plays, or as fast as we can
+    loop: bool = False  # file: start again at its end
+    channels: int = field(default=2, metadata=_between(1, MAX_CHANNELS))  # stdin: interleaved
+    encoding: Literal["f32le", "s16le", "s32le"] = "f32le"  # stdin
+    frequency_hz: float = field(default=440.0, metadata=_between(1.0, 20_000.0))  # tone
+    level_db: float = field(default=-12.0, metadata=_between(-120.0, 0.0))  # tone, dBFS peak
+
+
+@dataclass(frozen=True, slots=True)
+class FeedConfig:
+    """One stereo (or mono) signal to separate, taken from channels of the source."""
+
+    name: str = "main"  # appears in topics and OSC addresses
+    channels: tuple[int, ...] = (1, 2)  # 1-based; one channel is heard as mono
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The network that makes the masks."""
+
+    name: str = "default"  # a released model, or a path to an .onnx file
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    # Share of a hop the model may take before older masks are used instead.
+    deadline: float = field(default=0.8, metadata=_between(0.05, 4.0))
+
+
+@dataclass(frozen=True, slots=True)
+class MixerConfig:
+    """Levels at start; clients change them while the daemon runs."""
+
+    gain_db: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": STEMS, **_between(-120.0, 20.0)}
+    )
+    mute: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
+    solo: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
+    bypass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroMQConfig:
+    """Stems, features, status and control over ZeroMQ."""
+
+    enabled: bool = True
+    bind: str = "127.0.0.1"
+    audio_port: int = field(default=5570, metadata=_between(1, 65_535))
+    features_port: int = field(default=5571, metadata=_between(1, 65_535))
+    control_port: int = field(default=5572, metadata=_between(1, 65_535))
+    insecure: bool = False  # allow `bind` beyond loopback, for everybody on that network
+
+
+@dataclass(frozen=True, slots=True)
+class OscConfig:
+    """Features out to fixed targets, mixer control in."""
+
+    enabled: bool = True
+    targets: tuple[str, ...] = ("127.0.0.1:9701",)
+    listen: str = "127.0.0.1:9700"  # empty: no control
+    insecure: bool = False  # allow `listen` beyond loopback
+    prefix: str = "/stemd"
+    rate_hz: float = field(default=60.0, metadata=_between(1.0, 240.0))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """Stems on an output device."""
+
+    enabled: bool = False
+    device: str = ""
+    host_api: str = ""
+    feed: str = ""  # empty: the first
+    samplerate: int = field(default=0, metadata=_between(0, MAX_RATE_HZ))  # 0: the source's
+    blocksize: int = field(default=0, metadata=_between(0, 16_384))  # samples; 0: the hop length
+    # Each entry feeds the next pair of output channels; "a+b" plays a mix of stems on one pair.
+    pairs: tuple[str, ...] = ("vocals+drums+bass+other",)
+    # Cushion between the two clocks beyond one block of each side, ms.
+    margin_ms: float = field(default=2.0, metadata=_between(0.0, 500.0))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """Stems into files."""
+
+    enabled: bool = False
+    directory: str = "recordings"  # relative: to the configuration file
+    format: Literal["wav", "flac"] = "wav"  # wav is 32-bit float, flac 24-bit
+    stems: tuple[str, ...] = field(default=SOURCES, metadata={"choices": SOURCES})
+    keep_free_mb: int = field(
+        default=200, metadata=_between(0, 1e9)
+    )  # stop before the disk is full
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeConfig:
+    """How hard to hold on to the processor."""
+
+    realtime: bool = True  # real-time scheduling where the system allows it
+    lock_memory: bool = True
+    # Samples that do not arrive for this long make state STALLED.
+    stall_ms: float = field(default=250.0, metadata=_between(20.0, 10_000.0))
+    # Backlog beyond this many hops is skipped and counted: latency returns instead of growing.
+    max_backlog_hops: int = field(default=16, metadata=_between(2, 1_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the daemon is told."""
+
+    version: int = VERSION
+    profile: str = field(default="live", metadata={"choices": tuple(PROFILES)})
+    source: SourceConfig = field(default_factory=SourceConfig)
+    feed: tuple[FeedConfig, ...] = (FeedConfig(),)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mixer: MixerConfig = field(default_factory=MixerConfig)
+    zeromq: ZeroMQConfig = field(default_factory=ZeroMQConfig)
+    osc: OscConfig = field(default_factory=OscConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Shape of the stream this configuration asks for, at the rate used inside."""
+        return StreamSpec.of(self.profile, self.stream_rate, len(self.feed))
+
+    @property
+    def stream_rate(self) -> int:
+        """Rate used inside, Hz: the source's own, or 48 kHz when no model was trained for it."""
+        return self.source.samplerate if self.source.samplerate in NATIVE_RATES else 48_000
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and for comparison."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML file, apply `section.key=value` overrides, check everything.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        None starts from the defaults.
+    overrides : sequence of str
+        Values are TOML where they parse as TOML, text otherwise.
+
+    Raises
+    ------
+    ConfigError
+        `file:line: section.key: got …, expected …`
+    """
+    content = ""
+    name = "defaults"
+    if path is not None:
+        name = str(path)
+        try:
+            content = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}: got {error}, expected a readable UTF-8 file") from error
+    try:
+        table = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: got {error}, expected TOML") from error
+    for override in overrides:
+        _override(table, override)
+    directory = Path(path).resolve().parent if path is not None else Path.cwd()
+    config = _build(Config, table, "", _Where(name, content))
+    config = _resolve_paths(config, directory)
+    _check(config, _Where(name, content))
+    return config
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Says where in the file a key stands."""
+
+    name: str
+    content: str
+
+    def error(self, key: str, got: Any, expected: str) -> ConfigError:
+        line = self._line(key)
+        place = f"{self.name}:{line}" if line else self.name
+        shown = got if isinstance(got, _Said) else repr(got)
+        return ConfigError(f"{place}: {key}: got {shown}, expected {expected}")
+
+    def _line(self, key: str) -> int:
+        """Line of the assignment to `key`, or of its table; 0 when it is not in the file."""
+        plain = re.sub(r"\[\d+\]", "", key)
+        index = int(m[1]) if (m := re.search(r"\[(\d+)\]", key)) else 0
+        table, best, seen = "", 0, -1
+        for i, line in enumerate(self.content.splitlines(), 1):
+            if header := re.match(r"\s*\[+\s*([\w.\-]+)\s*\]+", line):
+                table = header[1]
+                seen += table == plain.split(".")[0]
+                if table == plain and seen >= index:
+                    best = best or i
+            elif assignment := re.match(r"\s*([\w.\-]+)\s*=", line):
+                full = f"{table}.{assignment[1]}".strip(".")
+                if full == plain and (seen >= index or not table):
+                    return i
+        return best
+
+
+class _Said(str):
+    """Text that goes into a message without quotes."""
+
+    __slots__ = ()
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set: got {override!r}, expected section.key=value")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in parts[:-1]:
+        inner = table.setdefault(part, {})
+        if isinstance(inner, list) and inner:
+            inner = inner[0]  # `--set feed.channels=[3,4]` means the first feed
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {key}: got {part!r} as a table, expected {inner!r} to be one")
+        table = inner
+    table[parts[-1]] = parsed
+
+
+def _build(cls: Any, table: Any, key: str, where: _Where) -> Any:
+    """Turn a table into a frozen class, checking names, types, ranges and choices."""
+    if not isinstance(table, dict):
+        raise where.error(key, table, f"a table [{key}]")
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    values = {}
+    for name, value in table.items():
+        full = f"{key}.{name}".strip(".")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"one of {', '.join(sorted(known))}"
+            raise where.error(full, _Said("an unknown key"), hint)
+        values[name] = _value(hints[name], value, full, known[name].metadata, where)
+    return cls(**values)
+
+
+def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _Where) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, key, where)
+    if origin is Literal:
+        return _choice(value, arguments, key, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise where.error(key, value, "a list")
+        return tuple(
+            _value(arguments[0], item, f"{key}[{i}]", limits, where) for i, item in enumerate(value)
+        )
+    if origin in (Mapping, types.MappingProxyType) or hint is Mapping or _is_mapping(origin):
+        if not isinstance(value, dict):
+            raise where.error(key, value, "a table")
+        for name in value:
+            _choice(name, limits["keys"], f"{key}.{name}", where)
+        return {
+            name: _value(arguments[1], item, f"{key}.{name}", limits, where)
+            for name, item in value.items()
+        }
+    checks: dict[Any, tuple[Callable[[Any], bool], str]] = {
+        bool: (lambda v: isinstance(v, bool), "true or false"),
+        int: (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),
+        float: (lambda v: isinstance(v, int | float) and not isinstance(v, bool), "a number"),
+        str: (lambda v: isinstance(v, str), "text in quotes"),
+    }
+    accepts, expected = checks[hint]
+    if not accepts(value):
+        raise where.error(key, value, expected)
+    if "choices" in limits:
+        return _choice(value, limits["choices"], key, where)
+    if "between" in limits and hint in (int, float):
+        low, high = limits["between"]
+        if not low <= value <= high:  # also refuses nan
+            raise where.error(key, value, f"a value from {low:g} to {high:g}")
+    return float(value) if hint is float else value
+
+
+def _is_mapping(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _choice(value: Any, choices: Sequence[Any], key: str, where: _Where) -> Any:
+    if value in choices:
+        return value
+    close = difflib.get_close_matches(str(value), [str(c) for c in choices], 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise where.error(key, value, "one of " + ", ".join(map(repr, choices)) + hint)
+
+
+def _resolve_paths(config: Config, directory: Path) -> Config:
+    """Relative paths are relative to the file that names them."""
+    source, record, model = config.source, config.record, config.model
+    if source.path:
+        source = dataclasses.replace(source, path=str(directory / Path(source.path).expanduser()))
+    record = dataclasses.replace(
+        record, directory=str(directory / Path(record.directory).expanduser())
+    )
+    if model.name.endswith(".onnx"):
+        model = dataclasses.replace(model, name=str(directory / Path(model.name).expanduser()))
+    return dataclasses.replace(config, source=source, record=record, model=model)
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_\-]+)+")
+
+
+def _check(config: Config, where: _Where) -> None:
+    """What one field alone cannot tell."""
+    if config.version != VERSION:
+        raise where.error("version", config.version, f"{VERSION}")
+    if config.source.kind == "file" and not config.source.path:
+        raise where.error("source.path", "", "the path of a sound file when source.kind is 'file'")
+    if not 1 <= len(config.feed) <= MAX_FEEDS:
+        raise where.error("feed", _Said(f"{len(config.feed)} feeds"), f"1 to {MAX_FEEDS}")
+    names = [f.name for f in config.feed]
+    for i, feed in enumerate(config.feed):
+        key = f"feed[{i}]"
+        if not _NAME.fullmatch(feed.name) or feed.name in (*SOURCES, "all"):
+            raise where.error(
+                f"{key}.name", feed.name, "up to 32 of a-z 0-9 - _, and not the name of a stem"
+            )
+        if names.count(feed.name) > 1:
+            raise where.error(f"{key}.name", feed.name, "a name no other feed has")
+        if len(feed.channels) not in (1, 2) or not all(
+            1 <= c <= MAX_CHANNELS for c in feed.channels
+        ):
+            raise where.error(
+                f"{key}.channels", list(feed.channels), f"one or two of 1 to {MAX_CHANNELS}"
+            )
+    _check_bind("zeromq.bind", config.zeromq.bind, "zeromq", config.zeromq.insecure, where)
+    ports = [config.zeromq.audio_port, config.zeromq.features_port, config.zeromq.control_port]
+    if len(set(ports)) < len(ports):
+        raise where.error("zeromq", _Said(f"ports {ports}"), "three different ports")
+    if config.osc.listen:
+        host, _ = split_endpoint(config.osc.listen, "osc.listen", where)
+        _check_bind("osc.listen", host, "osc", config.osc.insecure, where)
+    for i, target in enumerate(config.osc.targets):
+        split_endpoint(target, f"osc.targets[{i}]", where)
+    if not _PREFIX.fullmatch(config.osc.prefix):
+        raise where.error("osc.prefix", config.osc.prefix, "an OSC address such as '/stemd'")
+    if config.output.feed and config.output.feed not in names:
+        raise where.error("output.feed", config.output.feed, f"one of {', '.join(names)}")
+    for i, pair in enumerate(config.output.pairs):
+        for stem in pair.split("+"):
+            _choice(stem.strip(), SOURCES, f"output.pairs[{i}]", where)
+    if config.output.enabled and not config.output.pairs:
+        raise where.error("output.pairs", [], "at least one pair")
+    if config.record.enabled and not config.record.stems:
+        raise where.error("record.stems", [], "at least one stem")
+
+
+def _check_bind(key: str, host: str, section: str, insecure: bool, where: _Where) -> None:
+    if host not in ("127.0.0.1", "::1", "localhost") and not insecure:
+        raise where.error(
+            key, host, f"127.0.0.1, or {section}.insecure = true to let everybody on it in"
+        )
+
+
+def split_endpoint(
+    endpoint: str, key: str = "endpoint", where: _Where | None = None
+) -> tuple[str, int]:
+    """`host:port` as a pair.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    host, _, port = endpoint.rpartition(":")
+    if not host or not port.isdigit() or not 1 <= int(port) <= 65_535:
+        raise (where or _Where("endpoint", "")).error(key, endpoint, "host:port")
+    return host.strip("[]"), int(port)

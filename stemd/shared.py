@@ -1,0 +1,66 @@
+"""One numpy record in shared memory, created by the daemon and attached by its children."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class SharedHandle:
+    """What a child needs to find the memory again; travels through `spawn`."""
+
+    name: str
+    dtype: Any  # numpy dtype description, picklable
+
+    def attach(self) -> SharedRecord:
+        """Map the memory in this process."""
+        return SharedRecord(SharedMemory(name=self.name), np.dtype(self.dtype), owner=False)
+
+
+class SharedRecord:
+    """A single structured record; `view` writes through to the shared memory."""
+
+    def __init__(self, memory: SharedMemory, dtype: np.dtype[Any], owner: bool) -> None:
+        self._memory = memory
+        self._owner = owner
+        self._dtype = dtype
+        array: np.ndarray[Any, np.dtype[Any]] = np.ndarray((1,), dtype, buffer=memory.buf)
+        self.view: Any = array[0]
+
+    @classmethod
+    def create(cls, dtype: np.dtype[Any]) -> SharedRecord:
+        """Take zeroed memory for one record of `dtype`."""
+        record = cls(SharedMemory(create=True, size=dtype.itemsize), dtype, owner=True)
+        # Touching every page now keeps page faults out of the audio path.
+        np.frombuffer(record._memory.buf, np.uint8)[:] = 0
+        return record
+
+    @property
+    def handle(self) -> SharedHandle:
+        """To be sent to a child."""
+        return SharedHandle(self._memory.name, self._dtype)
+
+    def close(self) -> None:
+        """Unmap; the creator also removes the memory."""
+        self.view = None
+        # A view somewhere else keeps the mapping alive until the process ends: harmless.
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+        if self._owner:
+            with contextlib.suppress(FileNotFoundError):
+                self._memory.unlink()
+
+
+def text(value: bytes) -> str:
+    """Decode a fixed-width text field."""
+    return value.decode("utf-8", "replace")
+
+
+def encode(value: str, size: int) -> bytes:
+    """Encode for a fixed-width text field without cutting a character in half."""
+    return value.encode()[:size].decode("utf-8", "ignore").encode()

@@ -1,0 +1,260 @@
+"""State and counters in shared memory: each section has one writer, everybody reads.
+
+The mixer section is the way in: `publish` writes what clients asked for, `separate` reads it each
+hop. The command section is the way up: `publish` asks, the daemon acknowledges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from .shared import SharedHandle, SharedRecord, encode, text
+from .spec import N_STEMS, SOURCES
+
+
+class State(IntEnum):
+    """Run state, as the wire and OSC number it."""
+
+    STOPPED = 0
+    STARTING = 1
+    RUNNING = 2
+    PAUSED = 3
+    STALLED = 4
+    FAILED = 5
+
+
+class Command(IntEnum):
+    """What a client may ask of the daemon through `publish`."""
+
+    NONE = 0
+    RELOAD = 1
+    SHUTDOWN = 2
+
+
+FLAG_DISCONTINUITY = 1
+FLAG_CONCEALED = 2
+FLAG_DRY = 4
+FLAG_CLIPPED = 8
+FLAG_SILENCE = 16
+FLAG_LATE = 32
+FLAG_CONFIG = 64
+
+ROLES = ("capture", "separate", "publish", "play", "record")
+
+# Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).
+STEP_BUCKETS = 121
+
+
+def step_bucket(step_ns: int) -> int:
+    """Bucket of one step time."""
+    return min(max(round(20 * np.log10(max(step_ns, 1) / 1000)), 0), STEP_BUCKETS - 1)
+
+
+def step_percentile(histogram: Any, q: float) -> float:
+    """Upper edge, in µs, of the bucket that holds the q-th fraction of all steps."""
+    total = int(np.sum(histogram))
+    if total == 0:
+        return 0.0
+    i = int(np.searchsorted(np.cumsum(histogram), q * total))
+    return float(10 ** ((i + 0.5) / 20))
+
+
+_COMMON = [("pid", "<i8"), ("heartbeat_ns", "<i8"), ("ready", "<i8")]
+_SECTIONS: dict[str, list[tuple[Any, ...]]] = {
+    "daemon": [
+        *_COMMON,
+        ("state", "<i8"),
+        ("reason", "S240"),
+        ("session", "<u8"),
+        ("config_rev", "<i8"),
+        ("started_utc_ns", "<i8"),
+        ("restarts", "<i8", (len(ROLES),)),
+    ],
+    "capture": [
+        *_COMMON,
+        ("blocks", "<i8"),
+        ("samples", "<i8"),
+        ("last_block_ns", "<i8"),
+        ("age_ns", "<i8"),  # of the newest block's first sample when the callback saw it
+        ("host_flags", "<i8"),  # callbacks for which the host API raised one
+        ("samplerate", "<i8"),
+        ("channels", "<i8"),
+        ("blocksize", "<i8"),
+        ("waiting", "<i8"),  # 1 while the device is not there
+        ("source", "S240"),
+        ("reason", "S240"),
+    ],
+    "separate": [
+        *_COMMON,
+        ("state", "<i8"),
+        ("hops", "<i8"),
+        ("sample_pos", "<i8"),
+        ("overruns", "<i8"),  # samples lost at the ring's door
+        ("lost_input", "<i8"),  # samples that never came, or came too late to be heard
+        ("concealed", "<i8"),  # samples invented in their place
+        ("discontinuities", "<i8"),
+        ("late", "<i8"),  # hops that went out with older masks or dry
+        ("dry", "<i8"),  # of those, hops that went out dry
+        ("skipped", "<i8"),  # frames the model never saw
+        ("misses", "<i8"),  # hops ready more than one hop after their last sample came
+        ("step_ns", "<i8"),  # the last hop's
+        ("load", "<f8"),  # time used over time available, smoothed over about a second
+        ("steps", "<i8", (STEP_BUCKETS,)),
+        ("latency", "<i8"),
+        ("feature_latency", "<i8"),
+        ("rate_measured", "<f8"),
+        ("samplerate", "<i8"),
+        ("hop_length", "<i8"),
+        ("n_fft", "<i8"),
+        ("model", "S80"),
+        ("provider", "S40"),
+        ("reason", "S240"),
+    ],
+    "publish": [
+        *_COMMON,
+        ("hops", "<i8"),
+        ("sent", "<i8"),
+        ("bytes", "<i8"),
+        ("subscribers", "<i8"),
+        ("osc_sent", "<i8"),
+        ("osc_errors", "<i8"),
+        ("osc_received", "<i8"),
+        ("requests", "<i8"),
+        ("refused", "<i8"),
+        ("reason", "S240"),
+    ],
+    "play": [
+        *_COMMON,
+        ("samples", "<i8"),
+        ("underruns", "<i8"),  # samples
+        ("overruns", "<i8"),  # samples dropped to come back to the target
+        ("fill", "<f8"),  # samples between separate and the device
+        ("ppm", "<f8"),  # correction in force
+        ("samplerate", "<i8"),
+        ("latency", "<i8"),  # samples this output adds
+        ("device", "S240"),
+        ("reason", "S240"),
+    ],
+    "record": [
+        *_COMMON,
+        ("recording", "<i8"),
+        ("samples", "<i8"),
+        ("lost", "<i8"),
+        ("path", "S400"),
+        ("reason", "S240"),
+    ],
+    "command": [
+        ("asked", "<i8"),
+        ("what", "<i8"),
+        ("done", "<i8"),
+        ("ok", "<i8"),
+        ("text", "S400"),
+    ],
+}
+
+
+def _dtype(n_feeds: int) -> np.dtype[Any]:
+    mixer = [
+        ("rev", "<i8"),
+        ("gain", "<f4", (n_feeds, N_STEMS)),
+        ("mute", "<i4", (n_feeds, N_STEMS)),
+        ("solo", "<i4", (n_feeds, N_STEMS)),
+        ("bypass", "<i4", (n_feeds,)),
+        ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),
+        ("paused", "<i4"),
+        ("recording", "<i4"),
+    ]
+    sections = {**_SECTIONS, "mixer": mixer}
+    return np.dtype([(name, np.dtype(fields, align=True)) for name, fields in sections.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class StatusHandle:
+    """What a child needs to find the status."""
+
+    shared: SharedHandle
+    n_feeds: int
+
+
+class Status:
+    """All sections; `status.separate["hops"]` reads, assignment writes."""
+
+    def __init__(self, shared: SharedRecord, n_feeds: int) -> None:
+        self._shared = shared
+        self.n_feeds = n_feeds
+        v = shared.view
+        self.daemon: Any = v["daemon"]
+        self.capture: Any = v["capture"]
+        self.separate: Any = v["separate"]
+        self.publish: Any = v["publish"]
+        self.play: Any = v["play"]
+        self.record: Any = v["record"]
+        self.mixer: Any = v["mixer"]
+        self.command: Any = v["command"]
+
+    @classmethod
+    def create(cls, n_feeds: int) -> Status:
+        """Take the memory; gains at unity."""
+        status = cls(SharedRecord.create(_dtype(n_feeds)), n_feeds)
+        status.mixer["gain"] = 1.0
+        return status
+
+    @classmethod
+    def attach(cls, handle: StatusHandle) -> Status:
+        """Map the status in another process."""
+        return cls(handle.shared.attach(), handle.n_feeds)
+
+    @property
+    def handle(self) -> StatusHandle:
+        """To be sent to a child."""
+        return StatusHandle(self._shared.handle, self.n_feeds)
+
+    def close(self) -> None:
+        """Unmap; the creator also removes the memory."""
+        for name in (*_SECTIONS, "mixer"):
+            setattr(self, name, None)
+        self._shared.close()
+
+    @property
+    def state(self) -> State:
+        """What the daemon as a whole is doing: the stream's own state while the daemon runs."""
+        daemon = State(int(self.daemon["state"]))
+        if daemon is not State.RUNNING:
+            return daemon
+        return State(int(self.separate["state"]))
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is; empty when all is well."""
+        if State(int(self.daemon["state"])) is State.RUNNING:
+            return text(self.separate["reason"]) or text(self.capture["reason"])
+        return text(self.daemon["reason"])
+
+    @staticmethod
+    def set_text(section: Any, field: str, value: str) -> None:
+        """Write a text field, cut to its width."""
+        section[field] = encode(value, section.dtype[field].itemsize)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain Python values, for JSON."""
+        out: dict[str, Any] = {"state": self.state.name, "reason": self.reason}
+        for name in (*_SECTIONS, "mixer"):
+            section = getattr(self, name)
+            values: dict[str, Any] = {}
+            for field in section.dtype.names:
+                value = section[field]
+                if isinstance(value, bytes):
+                    values[field] = text(value)
+                elif field == "steps":
+                    values["step_us"] = {
+                        str(q): round(step_percentile(value, q), 1) for q in (0.5, 0.99, 0.999)
+                    }
+                else:
+                    values[field] = value.tolist()
+            out[name] = values
+        out["daemon"]["restarts"] = dict(zip(ROLES, out["daemon"]["restarts"], strict=True))
+        return out
