@@ -1,6 +1,6 @@
 """Live stem separation: vocals, drums, bass and other, while they sound.
 
-Names load on first use, so that a capture process importing `stemd` pays for nothing it does not use.
+Names load on first use: a capture process that imports `stemd` pays for nothing it does not use.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ def _override(table: dict[str, Any], override: str) -> None:
     except tomllib.TOMLDecodeError:
         parsed = value
     for part in parts[:-1]:
-        inner = table.setdefault(part, {})
+        inner = table.setdefault(part, [{}] if part == "feed" else {})
         if isinstance(inner, list) and inner:
             inner = inner[0]  # `--set feed.channels=[3,4]` means the first feed
         if not isinstance(inner, dict):

@@ -35,10 +35,10 @@ class SharedRecord:
     @classmethod
     def create(cls, dtype: np.dtype[Any]) -> SharedRecord:
         """Take zeroed memory for one record of `dtype`."""
-        record = cls(SharedMemory(create=True, size=dtype.itemsize), dtype, owner=True)
+        memory = SharedMemory(create=True, size=dtype.itemsize)
         # Touching every page now keeps page faults out of the audio path.
-        np.frombuffer(record._memory.buf, np.uint8)[:] = 0
-        return record
+        np.ndarray((memory.size,), np.uint8, buffer=memory.buf).fill(0)
+        return cls(memory, dtype, owner=True)
 
     @property
     def handle(self) -> SharedHandle:

@@ -6,6 +6,7 @@ hop. The command section is the way up: `publish` asks, the daemon acknowledges.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -51,7 +52,7 @@ STEP_BUCKETS = 121
 
 def step_bucket(step_ns: int) -> int:
     """Bucket of one step time."""
-    return min(max(round(20 * np.log10(max(step_ns, 1) / 1000)), 0), STEP_BUCKETS - 1)
+    return min(max(round(20 * math.log10(max(step_ns, 1) / 1000)), 0), STEP_BUCKETS - 1)
 
 
 def step_percentile(histogram: Any, q: float) -> float:
