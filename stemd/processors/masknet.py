@@ -1,0 +1,421 @@
+"""The model: checked completely at the door, then one call per hop for all feeds."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from stemd.errors import ModelError
+from stemd.processors.stft import Complex64Array, Float32Array
+from stemd.spec import N_CHANNELS, N_STEMS, STEMS, StreamSpec
+
+CONTRACT = 1
+SELFTEST_TOLERANCE = 2e-3  # ten times what float32 in another order gives after eight frames
+SELFTEST_FRAMES = 8
+SELFTEST_BINS = 64  # every 64th bin is stored
+WARM_UP = 16  # runs after the self-test; the first few plan memory
+STATE_MAGIC = b"stemd state 1\n"
+
+DEFAULT_MODELS = {
+    "tight": "first_tight",
+    "live": "first_live",
+    "quality": "first_quality",
+    "classic": "first_classic",
+}
+"""What the name `default` means for each profile: the newest released family."""
+
+_JSON_TYPES: dict[str, type] = {
+    "contract": int,
+    "name": str,
+    "n_fft": int,
+    "hop_length": int,
+    "window": str,
+    "channels": int,
+    "stems": list,
+    "masks": str,
+    "states": list,
+    "lookahead_frames": int,
+    "samplerates": list,
+    "sha256": str,
+    "training": dict,
+    "scores": dict,
+    "license": str,
+    "selftest": dict,
+}
+_TRAINING_FIELDS = ("data", "hours_of_audio", "steps", "seed", "date")
+
+
+def find_model(name_or_path: str | Path, profile: str) -> Path:
+    """Path of a model's .onnx file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A path ending in .onnx; or a name in the models folder: `default`, a family such as
+        `first` (the profile is added) or a full name such as `first_live`.
+    profile : str
+        A name in `spec.PROFILES`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".onnx":
+        if path.is_file():
+            return path
+        raise ModelError(f"model: got no file {path}, expected an .onnx file")
+    name = str(name_or_path)
+    if name == "default":
+        name = DEFAULT_MODELS.get(profile, f"default_{profile}")
+    package = Path(__file__).resolve().parents[1]
+    folders = (package / "models", package.parent / "models")  # in a wheel, in a checkout
+    for folder in folders:
+        for candidate in (f"{name}.onnx", f"{name}_{profile}.onnx"):
+            if (folder / candidate).is_file():
+                return folder / candidate
+    places = " or ".join(str(folder) for folder in folders)
+    raise ModelError(f"model: got {name!r}, expected a path or the name of a model in {places}")
+
+
+class MaskNet:
+    """One model for n_feeds feeds on one execution provider; the states stay where it runs.
+
+    Parameters
+    ----------
+    path : Path
+        The .onnx file; the .json of the same name lies beside it.
+    spec : StreamSpec
+        What the model must have been made for; `n_feeds` is the number of slots.
+    provider : "auto", "cpu" or "cuda"
+        `auto` is CUDA where it works, else the CPU; read `provider` to learn which.
+
+    Attributes
+    ----------
+    name : str
+    provider : "cpu" or "cuda"
+    complex_masks : bool
+        Whether masks have a last axis of (re, im).
+
+    Raises
+    ------
+    ModelError
+        From the constructor, naming the field; or if the provider computes something else than the
+        model's stored self-test. From `import_state`. `process` raises what the runtime raises.
+
+    Process:  the separate role, offline use.
+    """
+
+    latency = 0
+
+    def __init__(self, path: str | Path, spec: StreamSpec, provider: str = "auto") -> None:
+        path = Path(path)
+        card = _read_card(path, spec)
+        self.name: str = card["name"]
+        self.complex_masks: bool = card["masks"] == "complex"
+        self._digest = bytes.fromhex(card["sha256"])
+        self._session, self.provider = _open_session(path, provider)
+        state_shapes = {s["name"]: (spec.n_feeds, *s["shape"]) for s in card["states"]}
+        mask_shape: tuple[int, ...] = (spec.n_feeds, N_STEMS, N_CHANNELS, spec.n_bins)
+        if self.complex_masks:
+            mask_shape = (*mask_shape, 2)
+        mix_shape = (spec.n_feeds, N_CHANNELS, spec.n_bins, 2)
+        _check_graph(path.name, self._session, mix_shape, mask_shape, state_shapes)
+
+        device = self.provider
+        self._mix = np.zeros(mix_shape, np.float32)
+        self._mix_spectra = self._mix.reshape(*mix_shape[:-2], -1).view(np.complex64)
+        self._mix_value = ort.OrtValue.ortvalue_from_numpy(self._mix, device, 0)
+        self._masks = np.zeros(mask_shape, np.float32)
+        self._masks_value = ort.OrtValue.ortvalue_from_numpy(self._masks, "cpu", 0)
+        # two sets of states: a run reads one and writes the other
+        zeros = [[np.zeros(shape, np.float32) for shape in state_shapes.values()] for _ in "ab"]
+        self._states = [
+            [ort.OrtValue.ortvalue_from_numpy(state, device, 0) for state in turn] for turn in zeros
+        ]
+        self._host_states = zeros  # on the CPU the very memory of `_states`, else only kept zeros
+        self._bindings = [self._bind(list(state_shapes), turn) for turn in (0, 1)]
+        self._turn = 0  # which set the next run reads
+        self._self_test(path, card["selftest"])
+
+    def process(self, spectra: Complex64Array, deadline: float | None = None) -> Float32Array:
+        """Masks of the newest frame.
+
+        Parameters
+        ----------
+        spectra : (b, c, f) complex64
+            Not modified.
+        deadline : ignored
+            We are always in time; see `DeadlineModel`.
+
+        Returns
+        -------
+        masks : (b, s, c, f) float32, or (b, s, c, f, 2) if `complex_masks`
+            Ours; overwritten by the next call.
+        """
+        np.copyto(self._mix_spectra, spectra)
+        if self.provider == "cuda":
+            self._mix_value.update_inplace(self._mix)
+        self._session.run_with_iobinding(self._bindings[self._turn])
+        self._turn ^= 1
+        return self._masks
+
+    def reset(self, slot: int | None = None) -> None:
+        """Forget one feed's past, or every feed's."""
+        which = slice(None) if slot is None else slot
+        for index in range(len(self._states[0])):
+            state = self._state(index)
+            state[which] = 0.0
+            self._set_state(index, state)
+
+    def export_state(self, slot: int) -> bytes:
+        """One feed's state, for `import_state` of the same model on any provider, bit-exact."""
+        rows = [self._state(index)[slot] for index in range(len(self._states[0]))]
+        return STATE_MAGIC + self._digest + b"".join(row.astype("<f4").tobytes() for row in rows)
+
+    def import_state(self, slot: int, data: bytes) -> None:
+        """Continue in `slot` what `export_state` left.
+
+        Raises
+        ------
+        ModelError
+            If the bytes are not of this very model.
+        """
+        head = len(STATE_MAGIC) + len(self._digest)
+        if data[:head] != STATE_MAGIC + self._digest:
+            raise ModelError(f"state: got bytes of something else, expected one of {self.name}")
+        sizes = [self._host_states[0][i][slot].size for i in range(len(self._states[0]))]
+        if len(data) != head + 4 * sum(sizes):
+            raise ModelError(f"state: got {len(data)} bytes, expected {head + 4 * sum(sizes)}")
+        for index, size in enumerate(sizes):
+            state = self._state(index)
+            row = np.frombuffer(data, "<f4", size, head)
+            state[slot] = row.reshape(state.shape[1:])
+            self._set_state(index, state)
+            head += 4 * size
+
+    def _state(self, index: int) -> Float32Array:
+        """A state as an array: the memory itself on the CPU, a copy from elsewhere."""
+        if self.provider == "cpu":
+            return self._host_states[self._turn][index]
+        copied: Float32Array = self._states[self._turn][index].numpy()
+        return copied
+
+    def _set_state(self, index: int, state: Float32Array) -> None:
+        if self.provider != "cpu":
+            self._states[self._turn][index].update_inplace(state)
+
+    def _bind(self, names: list[str], turn: int) -> Any:
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input("mix", self._mix_value)
+        binding.bind_ortvalue_output("masks", self._masks_value)
+        for index, name in enumerate(names):
+            binding.bind_ortvalue_input(name, self._states[turn][index])
+            binding.bind_ortvalue_output(f"next_{name}", self._states[1 - turn][index])
+        return binding
+
+    def _self_test(self, path: Path, selftest: dict[str, Any]) -> None:
+        """Refuse a runtime that computes something else than the trainer did, in any slot."""
+        stored = np.asarray(selftest["masks"], np.float64)
+        for step in range(SELFTEST_FRAMES):
+            masks = self.process(selftest_input(self._mix.shape, step).view(np.complex64)[..., 0])
+        got = masks[:, :, :, ::SELFTEST_BINS].reshape(masks.shape[0], -1)
+        if stored.shape != got.shape[1:]:
+            raise ModelError(
+                f"{path.stem}.json.selftest.masks: got {stored.size} values, "
+                f"expected {got.shape[1]}"
+            )
+        worst = float(np.max(np.abs(got - stored)))
+        if not worst <= SELFTEST_TOLERANCE:
+            raise ModelError(
+                f"{path.name} on {self.provider}: got masks {worst:.2g} off the stored self-test, "
+                f"expected at most {SELFTEST_TOLERANCE}"
+            )
+        for _ in range(WARM_UP):
+            self.process(self._mix_spectra)
+        self.reset()
+
+
+def selftest_input(shape: tuple[int, ...], step: int) -> Float32Array:
+    """The spectrum of one self-test step, the same in each slot.
+
+    shape : (b, c, f, 2)
+    step : 0 ... SELFTEST_FRAMES - 1
+    """
+    _, n_channels, n_bins, _ = shape
+    c = np.arange(n_channels)[:, None, None]
+    f = np.arange(n_bins)[None, :, None]
+    i = np.arange(2)[None, None, :]
+    phase = 0.37 * (step + 1) * (c + 1) + 0.011 * f * f / (c + 1) + i * np.pi / 2
+    frame = (20.0 / (1.0 + f / 32.0) * np.sin(phase)).astype(np.float32)
+    return np.ascontiguousarray(np.broadcast_to(frame, shape))
+
+
+def _read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
+    """Load and check `name.json` against the file it belongs to and the stream it shall serve."""
+    card_path = path.with_suffix(".json")
+    try:
+        text = card_path.read_text("utf-8")
+    except OSError as error:
+        raise ModelError(f"{card_path}: got no readable file, expected the model's card") from error
+    try:
+        card = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"{card_path}: got {error}, expected JSON") from error
+    where = card_path.name
+    if not isinstance(card, dict):
+        raise ModelError(f"{where}: got {type(card).__name__}, expected an object")
+    for field, kind in _JSON_TYPES.items():
+        if field not in card:
+            raise ModelError(f"{where}.{field}: got nothing, expected {kind.__name__}")
+        # bool is an int to Python, not to us
+        if type(card[field]) is not kind:
+            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {kind.__name__}")
+
+    def expect(field: str, wanted: object) -> None:
+        if card[field] != wanted:
+            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
+
+    expect("contract", CONTRACT)
+    expect("name", path.stem)
+    expect("n_fft", spec.n_fft)
+    expect("hop_length", spec.hop_length)
+    expect("window", spec.window)
+    expect("channels", N_CHANNELS)
+    expect("stems", list(STEMS))
+    expect("lookahead_frames", spec.lookahead_hops)
+    if card["masks"] not in ("real", "complex"):
+        raise ModelError(f"{where}.masks: got {card['masks']!r}, expected 'real' or 'complex'")
+    if spec.samplerate not in card["samplerates"]:
+        raise ModelError(
+            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
+        )
+    _check_states(where, card["states"])
+    for field in _TRAINING_FIELDS:
+        if field not in card["training"]:
+            raise ModelError(f"{where}.training.{field}: got nothing, expected a value")
+    if not card["license"]:
+        raise ModelError(f"{where}.license: got nothing, expected a licence")
+    _check_selftest(where, card["selftest"])
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: got no readable file, expected the model") from error
+    if card["sha256"] != digest:
+        raise ModelError(
+            f"{where}.sha256: got {card['sha256']!r}, expected {digest!r} of {path.name}"
+        )
+    return card
+
+
+def _check_states(where: str, states: list[Any]) -> None:
+    names = set()
+    for index, state in enumerate(states):
+        at = f"{where}.states[{index}]"
+        if not isinstance(state, dict) or type(state.get("name")) is not str:
+            raise ModelError(f"{at}: got {state!r}, expected an object with name and shape")
+        shape = state.get("shape")
+        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+            raise ModelError(f"{at}.shape: got {shape!r}, expected a list of positive integers")
+        if state["name"] in names:
+            raise ModelError(f"{at}.name: got {state['name']!r} twice, expected different names")
+        names.add(state["name"])
+
+
+def _check_selftest(where: str, selftest: dict[str, Any]) -> None:
+    if selftest.get("frames") != SELFTEST_FRAMES:
+        raise ModelError(
+            f"{where}.selftest.frames: got {selftest.get('frames')!r}, expected {SELFTEST_FRAMES}"
+        )
+    masks = selftest.get("masks")
+    if not isinstance(masks, list) or not all(type(m) in (int, float) for m in masks):
+        raise ModelError(f"{where}.selftest.masks: got {type(masks).__name__}, expected numbers")
+
+
+def _open_session(path: Path, provider: str) -> tuple[Any, str]:
+    """A session and the provider it really runs on."""
+    if provider not in ("auto", "cpu", "cuda"):
+        raise ModelError(f"provider: got {provider!r}, expected 'auto', 'cpu' or 'cuda'")
+    if provider != "cpu":
+        reason = _cuda_missing()
+        if not reason:
+            session = _make_session(path, ["CUDAExecutionProvider", "CPUExecutionProvider"])
+            if session.get_providers()[0] == "CUDAExecutionProvider":
+                return session, "cuda"
+            reason = "a CUDA provider that does not load"
+        if provider == "cuda":
+            raise ModelError(f"provider: got {reason}, expected a working CUDA device")
+    return _make_session(path, ["CPUExecutionProvider"]), "cpu"
+
+
+def _cuda_missing() -> str:
+    """Why CUDA cannot be had, or nothing.  Asking first spares ONNX Runtime's pages on stderr."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return "an ONNX Runtime without CUDA"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "no CUDA driver"
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # cuDNN and cuBLAS out of the nvidia-* wheels
+    return ""
+
+
+def _make_session(path: Path, providers: list[str]) -> Any:
+    options = ort.SessionOptions()
+    # hop-sized graphs lose on threads, and spinning ones take the core the capture needs
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # the runtime's own classes differ between versions
+        raise ModelError(f"{path.name}: got {error}, expected a loadable ONNX model") from error
+    session.disable_fallback()
+    return session
+
+
+def _check_graph(
+    where: str,
+    session: Any,
+    mix_shape: tuple[int, ...],
+    mask_shape: tuple[int, ...],
+    state_shapes: dict[str, tuple[int, ...]],
+) -> None:
+    """Names, order, types, ranks and sizes of everything that goes in and out."""
+    wanted_in = {"mix": mix_shape, **state_shapes}
+    wanted_out = {"masks": mask_shape, **{f"next_{n}": s for n, s in state_shapes.items()}}
+    for side, nodes, wanted in (
+        ("inputs", session.get_inputs(), wanted_in),
+        ("outputs", session.get_outputs(), wanted_out),
+    ):
+        names = [node.name for node in nodes]
+        if names != list(wanted):
+            raise ModelError(f"{where}.{side}: got {names}, expected {list(wanted)}")
+        for node in nodes:
+            at = f"{where}.{node.name}"
+            if node.type != "tensor(float)":
+                raise ModelError(f"{at}: got {node.type}, expected tensor(float)")
+            shape = wanted[node.name]
+            if len(node.shape) != len(shape):
+                raise ModelError(f"{at}: got rank {len(node.shape)}, expected {len(shape)}")
+            if isinstance(node.shape[0], int):
+                raise ModelError(f"{at}: got batch {node.shape[0]}, expected a dynamic axis")
+            # a size the exporter left open is settled by the first run
+            for got, size in zip(node.shape[1:], shape[1:], strict=True):
+                if isinstance(got, int) and got != size:
+                    raise ModelError(
+                        f"{at}: got shape {node.shape[1:]}, expected {list(shape[1:])}"
+                    )

@@ -1,0 +1,276 @@
+"""A mixture becomes four stems: `HopSeparator` for hops of many feeds, `Separator` for any block.
+
+Whatever the model does, the stems sum to the delayed input: the first three come from the masks,
+`other` is the delayed input minus the three.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stemd.kernels.masking import (
+    all_finite,
+    apply_complex,
+    apply_real,
+    project_complex,
+    project_real,
+)
+from stemd.kernels.overlap import close_sum
+from stemd.processors.stft import Analysis, Complex64Array, Float32Array, Synthesis
+from stemd.spec import N_CHANNELS, N_STEMS, StreamSpec
+
+HOLD_MS = 50.0  # a late model's last masks still fit the sound for about as long as a short note
+FADE_MS = 20.0  # to dry and back; each step of it is smoothed again by the overlap-add
+
+
+class MaskModel(Protocol):
+    """What the separator needs of a model: `MaskNet`, `DeadlineModel`."""
+
+    complex_masks: bool
+
+    def process(
+        self, spectra: Complex64Array, deadline: float | None = None
+    ) -> Float32Array | None:
+        """Masks (b, s, c, f), or (b, s, c, f, 2) if complex; None: none in time."""
+
+    def reset(self, slot: int | None = None) -> None:
+        """Forget one feed's past, or every feed's."""
+
+
+class HopSeparator:
+    """Separate n_feeds stereo feeds, one hop per call.
+
+    With no masks in time the previous ones are held for `hold_hops`, then the mix fades over
+    `fade_hops` into `other`; it fades back when masks return.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+    model : MaskModel or None
+        May be replaced at any time through the attribute `model`; None is dry.
+
+    Attributes
+    ----------
+    spectra, frames : of the newest frame, see `Analysis`
+    masked : (b, 3, c, f) complex64
+        Masked spectra of vocals, drums, bass of the newest frame; `other` is `spectra` minus them.
+    masked_frames : (b, 3, c, n_fft) float32
+        The same in time, under the analysis window.
+    late_hops, dry_hops, bad_hops : (b,) int64
+        Since start: hops with no masks from a model that is there; hops any part of which is dry;
+        hops refused because a mask was NaN or infinite (these count as late too).
+    late, dry, fading : (b,) bool
+        Of the newest hop: its masks were not in time; some or all of it is dry; it lies in a
+        cross-fade, so a rise in `other` is no onset.
+
+    Latency:  hop_length samples from `process`'s input to its output.  Collecting the hop takes
+              another hop_length, and the sum of both is `spec.latency`, which is published.
+    """
+
+    def __init__(self, spec: StreamSpec, model: MaskModel | None = None) -> None:
+        self.spec = spec
+        self.latency = spec.latency - spec.hop_length
+        self.model = model
+        self.hold_hops = math.ceil(spec.samples(HOLD_MS) / spec.hop_length)
+        self.fade_hops = max(2, math.ceil(spec.samples(FADE_MS) / spec.hop_length))
+        self._analysis = Analysis(spec)
+        self._synthesis = Synthesis(spec)
+        n_feeds = spec.n_feeds
+        shape = (n_feeds, N_STEMS - 1, N_CHANNELS, spec.n_bins)
+        self.spectra = self._analysis.spectra
+        self.frames = self._analysis.frames
+        self.masked = np.zeros(shape, np.complex64)
+        self.masked_frames = self._synthesis.frames
+        self._held = np.zeros(shape, np.float32)
+        self._held_complex = np.zeros(shape, np.complex64)
+        self._complex = False
+        self._delayed = spec.n_fft - spec.hop_length - self.latency
+        self.late_hops = np.zeros(n_feeds, np.int64)
+        self.dry_hops = np.zeros(n_feeds, np.int64)
+        self.bad_hops = np.zeros(n_feeds, np.int64)
+        self.late = np.zeros(n_feeds, np.bool_)
+        self.dry = np.zeros(n_feeds, np.bool_)
+        self.fading = np.zeros(n_feeds, np.bool_)
+        self._bypass = np.zeros(n_feeds, np.bool_)
+        self._missed = np.zeros(n_feeds, np.int64)  # hops in a row without masks
+        self._step = np.zeros(n_feeds, np.int64)  # 0 dry ... fade_hops separated
+        self._wet = np.zeros(n_feeds, np.float32)
+        # raised cosine: no corner at either end of the fade
+        fade = np.arange(self.fade_hops + 1) / self.fade_hops
+        self._fade = (0.5 - 0.5 * np.cos(np.pi * fade)).astype(np.float32)
+        self._forget(slice(None))
+
+    def process(
+        self,
+        hop: Float32Array,
+        stems_out: Float32Array,
+        mix_out: Float32Array,
+        deadline: float | None = None,
+    ) -> None:
+        """Take the next hop, hand out the one before it.
+
+        Parameters
+        ----------
+        hop : (b, c, hop_length) float32
+            Full scale 1. Not modified.
+        stems_out : (b, s, c, hop_length) float32
+            Overwritten; sums over s to `mix_out`.
+        mix_out : (b, c, hop_length) float32
+            Overwritten with the input, `latency` samples late.
+        deadline : float or None
+            Passed to the model: when its masks must be there, on its clock.
+        """
+        spectra = self._analysis.process(hop)
+        model = self.model
+        masks = None if model is None else model.process(spectra, deadline)
+        self._take(masks, model)
+        if self._complex:
+            apply_complex(self._held_complex, spectra, self._wet, self.masked)
+        else:
+            apply_real(self._held, spectra, self._wet, self.masked)
+        self._synthesis.process(self.masked, stems_out)
+        close_sum(self._analysis.history, self._delayed, stems_out, mix_out)
+
+    def set_bypass(self, on: bool, feed: int | None = None) -> None:
+        """Lead one feed, or all, dry through `other`; cross-faded. The model goes on listening."""
+        self._bypass[slice(None) if feed is None else feed] = on
+
+    def reset(self, feed: int | None = None) -> None:
+        """Forget one feed's past, or every feed's; the model's too. Bypass and counts stay."""
+        self._analysis.reset(feed)
+        self._synthesis.reset(feed)
+        self._forget(slice(None) if feed is None else slice(feed, feed + 1))
+        if self.model is not None:
+            self.model.reset(feed)
+
+    def _forget(self, feeds: slice) -> None:
+        """State of a feed that starts: separated at once if masks come, dry at once if not."""
+        self.masked[feeds] = 0.0
+        self._held[feeds] = 0.0
+        self._held_complex[feeds] = 0.0
+        self._missed[feeds] = -1
+        self._step[feeds] = 0
+        self.late[feeds] = self.dry[feeds] = self.fading[feeds] = False
+
+    def _take(self, masks: Float32Array | None, model: MaskModel | None) -> None:
+        """Keep good masks; move each feed's fade one hop on."""
+        if masks is not None and model is not None and model.complex_masks != self._complex:
+            self._complex = model.complex_masks
+            self._held[:] = 0.0
+            self._held_complex[:] = 0.0
+        for feed in range(self.spec.n_feeds):
+            arrived = masks is not None and self._keep(feed, masks[feed])
+            # -1: nothing has been heard of this feed yet
+            fresh = self._missed[feed] < 0
+            self._missed[feed] = 0 if arrived else max(self._missed[feed], 0) + 1
+            self.late[feed] = model is not None and not arrived
+            usable = arrived or (not fresh and self._holding(feed, model))
+            target = self.fade_hops if usable and not self._bypass[feed] else 0
+            before = self._step[feed]
+            if fresh:
+                self._step[feed] = target
+            elif before < target:
+                self._step[feed] += 1
+            elif before > target:
+                self._step[feed] -= 1
+            step = self._step[feed]
+            self._wet[feed] = self._fade[step]
+            self.dry[feed] = step < self.fade_hops
+            # one hop longer: the overlap-add of the last step sounds in the next hop
+            self.fading[feed] = step != before or 0 < step < self.fade_hops
+            self.late_hops[feed] += self.late[feed]
+            self.dry_hops[feed] += self.dry[feed]
+
+    def _holding(self, feed: int, model: MaskModel | None) -> bool:
+        """Whether held masks may still be used; those of a removed model are faded out at once."""
+        return model is not None and 0 < self._missed[feed] <= self.hold_hops
+
+    def _keep(self, feed: int, masks: Float32Array) -> bool:
+        """Project one feed's masks into `held`; False if they are not numbers."""
+        masks = masks.reshape(N_STEMS, N_CHANNELS, -1)
+        if not all_finite(masks):
+            self.bad_hops[feed] += 1
+            return False
+        if self._complex:
+            project_complex(masks, self._held_complex[feed])
+        else:
+            project_real(masks, self._held[feed])
+        return True
+
+
+class Separator:
+    """Separate one feed in blocks of any size: as many samples out as in.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        One feed.
+    model : MaskModel or None
+        `MaskNet` for results that do not depend on time.
+
+    Latency:  spec.latency samples, always: block sizes do not change a bit of the output.
+    """
+
+    def __init__(self, spec: StreamSpec, model: MaskModel | None = None) -> None:
+        assert spec.n_feeds == 1
+        self.spec = spec
+        self.latency = spec.latency
+        self.core = HopSeparator(spec, model)
+        self._hop = np.zeros((1, N_CHANNELS, spec.hop_length), np.float32)
+        self._stems = np.zeros((1, N_STEMS, N_CHANNELS, spec.hop_length), np.float32)
+        self._mix = np.zeros((1, N_CHANNELS, spec.hop_length), np.float32)
+        self._fill = 0
+
+    def process(
+        self, block: npt.NDArray[np.floating], out: Float32Array | None = None
+    ) -> Float32Array:
+        """Separate the next block.
+
+        Parameters
+        ----------
+        block : (n,), (1, n) or (2, n)
+            Full scale 1; mono is heard on both channels. Not modified.
+        out : (s, 2, n) float32 or None
+            Overwritten and returned; made when None.
+
+        Returns
+        -------
+        stems : (s, 2, n) float32
+            Order is `spec.STEMS`; sums to the input `latency` samples ago.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        n_samples = block.shape[-1]
+        if block.ndim > 2 or (block.ndim == 2 and block.shape[0] not in (1, N_CHANNELS)):
+            raise ValueError(f"block: got shape {block.shape}, expected (n,), (1, n) or (2, n)")
+        shape = (N_STEMS, N_CHANNELS, n_samples)
+        if out is None:
+            out = np.empty(shape, np.float32)
+        elif out.shape != shape or out.dtype != np.float32:
+            raise ValueError(f"out: got {out.dtype} {out.shape}, expected float32 {shape}")
+        hop_length = self.spec.hop_length
+        done = 0
+        while done < n_samples:
+            take = min(n_samples - done, hop_length - self._fill)
+            here, there = slice(self._fill, self._fill + take), slice(done, done + take)
+            self._hop[0, :, here] = block[..., there]
+            out[:, :, there] = self._stems[0, :, :, here]
+            self._fill += take
+            done += take
+            if self._fill == hop_length:
+                self.core.process(self._hop, self._stems, self._mix)
+                self._fill = 0
+        return out
+
+    def reset(self) -> None:
+        """Start again as if new."""
+        self.core.reset()
+        self._stems.fill(0.0)
+        self._fill = 0
