@@ -24,7 +24,9 @@ BLOCK = np.dtype(
         ("start", "<i8"),  # ring position of its first sample
         ("n_samples", "<i8"),
         ("adc_s", "<f8"),  # device clock at the first sample; NaN where the source has none
-        ("mono_ns", "<i8"),  # CLOCK_MONOTONIC estimate for the first sample
+        ("first_ns", "<i8"),  # CLOCK_MONOTONIC estimate for its first sample at the ADC
+        ("arrival_ns", "<i8"),  # CLOCK_MONOTONIC when it could be read here
+        ("stream", "<i8"),  # changes when the source was opened anew: clocks start over
         ("flags", "<i8"),  # as the host API raised them: not to be trusted, kept for the record
         ("overruns", "<i8"),  # samples lost at the ring's door before this block
     ]
@@ -71,6 +73,7 @@ class Ring:
             "blocks_read",
             "overruns_seen",
             "ended",
+            "streams",
         )
         return np.dtype(
             [(name, "<i8") for name in counters]
@@ -104,7 +107,18 @@ class Ring:
         """Samples that still fit."""
         return self.capacity - int(self._v["written"]) + int(self._v["read"])
 
-    def write(self, block: np.ndarray[Any, Any], adc_s: float, mono_ns: int, flags: int = 0) -> int:
+    def begin_stream(self) -> None:
+        """Say that a source was opened: what follows has a clock of its own."""
+        self._v["streams"] += 1
+
+    def write(
+        self,
+        block: np.ndarray[Any, Any],
+        adc_s: float,
+        first_ns: int,
+        arrival_ns: int,
+        flags: int = 0,
+    ) -> int:
         """Copy a block in, or count it as overrun when it does not fit.
 
         block : (n, channels) float32
@@ -114,8 +128,10 @@ class Ring:
         n = len(block)
         start = int(v["written"])
         n_blocks = int(v["blocks"])
-        unread = n_blocks - int(v["blocks_read"])
-        if n > self.capacity - start + int(v["read"]) or unread >= N_BLOCKS:
+        if (
+            n > self.capacity - start + int(v["read"])
+            or n_blocks - int(v["blocks_read"]) >= N_BLOCKS
+        ):
             v["overruns"] += n
             return 0
         at = start % self.capacity
@@ -123,7 +139,16 @@ class Ring:
         self._data[at : at + head] = block[:head]
         if head < n:
             self._data[: n - head] = block[head:]
-        self._log[n_blocks % N_BLOCKS] = (start, n, adc_s, mono_ns, flags, int(v["overruns"]))
+        self._log[n_blocks % N_BLOCKS] = (
+            start,
+            n,
+            adc_s,
+            first_ns,
+            arrival_ns,
+            int(v["streams"]),
+            flags,
+            int(v["overruns"]),
+        )
         v["written"] = start + n
         v["blocks"] = n_blocks + 1
         return n
@@ -145,9 +170,9 @@ class Ring:
         return int(self._v["written"]) - int(self._v["read"])
 
     @property
-    def clock(self) -> int:
-        """Samples the source delivered since the ring was made, kept or lost."""
-        return int(self._v["written"]) + int(self._v["overruns"])
+    def overruns(self) -> int:
+        """Samples that found the ring full, since it was made."""
+        return int(self._v["overruns"])
 
     def block(self) -> Any | None:
         """Log entry of the oldest unread block, or None."""

@@ -64,7 +64,13 @@ def step_percentile(histogram: Any, q: float) -> float:
     return float(10 ** ((i + 0.5) / 20))
 
 
-_COMMON = [("pid", "<i8"), ("heartbeat_ns", "<i8"), ("ready", "<i8")]
+_COMMON = [
+    ("pid", "<i8"),
+    ("heartbeat_ns", "<i8"),  # CLOCK_MONOTONIC; the daemon replaces a process that stops beating
+    ("ready", "<i8"),
+    ("stop", "<i8"),  # written by the daemon
+    ("note", "S240"),  # one line for the log: what this process had to do without
+]
 _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
     "daemon": [
         *_COMMON,
@@ -85,7 +91,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("samplerate", "<i8"),
         ("channels", "<i8"),
         ("blocksize", "<i8"),
-        ("waiting", "<i8"),  # 1 while the device is not there
+        ("latency", "<i8"),  # samples of the stream that resampling at this door adds
         ("source", "S240"),
         ("reason", "S240"),
     ],

@@ -1,0 +1,447 @@
+"""The supervisor: builds the shared memory, starts the processes, watches and stops them.
+
+It is the only file that creates processes, and it never touches audio.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .config import Config, Kind, load_config
+from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, ConfigError
+from .outbox import Outbox, OutboxReader
+from .ring import Ring
+from .roles.links import Links
+from .shared import text
+from .sources.probe import probe
+from .spec import STEMS, StreamSpec
+from .status import ROLES, Command, State, Status
+
+log = logging.getLogger("stemd")
+
+RING_S = 4.0  # audio that waits while `separate` is replaced; more would be stale anyway
+START_LIMIT_S = 90.0  # a cold start compiles for half a minute on a small machine
+# Silence of a heartbeat that means a process hangs. Capture beats from the source's own loop.
+HEARTBEAT_LIMIT_S = {"capture": 1.0, "separate": 2.0, "publish": 3.0, "play": 3.0, "record": 10.0}
+BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+HEALTHY_S = 5.0  # alive for this long, a process starts again with the shortest pause
+MAX_CRASHES = 5  # in a row, of a process the audio depends on, before the daemon gives up
+STOP_LIMIT_S = 2.0  # for each process, then it is killed
+POLL_S = 0.02
+OVERLOAD_S = 0.1  # load above 1 for this long is said once
+ESSENTIAL = ("separate",)  # capture may wait for its device for ever, sinks for their clients
+
+_SECTION_ROLES = {"zeromq": "publish", "osc": "publish", "output": "play", "record": "record"}
+
+
+class _Child:
+    """One process and its history."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.process: Any = None
+        self.started_s = 0.0
+        self.crashes = 0
+        self.restart_at_s = 0.0
+        self.done = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.is_alive()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+
+
+class Daemon:
+    """Run a configuration.
+
+    Parameters
+    ----------
+    config : Config
+    config_path : path or None
+        What `reload` reads again; None: reload only re-applies `overrides` to the defaults.
+    overrides : sequence of str
+        `section.key=value`, applied again at reload.
+
+    Examples
+    --------
+    >>> daemon = Daemon(load_config("configs/live.toml"))
+    >>> daemon.start()
+    >>> while daemon.poll(0.1):
+    ...     print(daemon.status.state)
+    >>> daemon.stop()
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        config_path: str | Path | None = None,
+        overrides: Sequence[str] = (),
+    ) -> None:
+        self.config = config
+        self.exit_code = EXIT_OK
+        self._path = config_path
+        self._overrides = tuple(overrides)
+        self._context = multiprocessing.get_context("spawn")
+        self._children: dict[str, _Child] = {}
+        self._notes: dict[str, str] = {}
+        self._asked = 0
+        self._overloaded_s = 0.0
+        self._stdin: Any = None
+        self._revision = 0
+        self._built = False
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Build everything and start the processes; returns before they are ready.
+
+        Raises
+        ------
+        DeviceError
+            When a file to be played is not a sound file.
+        """
+        self.config = self._resolve(self.config)
+        self._build()
+
+    def poll(self, timeout_s: float = 0.1) -> bool:
+        """Supervise for up to `timeout_s`; False when the daemon has ended by itself."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            running = self._supervise()
+            if not running or time.monotonic() >= deadline:
+                return running
+            time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """End in order: no more input, then what is in flight, then the listeners."""
+        if not self._built:
+            return
+        for name in ("capture", "separate", "play", "record", "publish"):
+            self._stop_child(name)
+            if name == "separate" and self.status.state is not State.FAILED:
+                # Publish is still there to tell it.
+                self._set_state(State.STOPPED, text(self.status.daemon["reason"]) or "stopped")
+                time.sleep(2 * POLL_S)
+        self._teardown()
+
+    def kill(self) -> None:
+        """End at once: what a second signal asks for."""
+        for child in self._children.values():
+            child.kill()
+        self._teardown()
+
+    def reload(self) -> tuple[bool, str]:
+        """Read the configuration again and apply what changed.
+
+        Returns
+        -------
+        ok : bool
+            False: the new configuration was refused and the old one goes on.
+        text : str
+            What happened, in one sentence.
+        """
+        try:
+            new = self._resolve(load_config(self._path, self._overrides))
+        except ConfigError as error:
+            log.error("reload refused: %s", error)
+            return False, str(error)
+        changed = [
+            f.name
+            for f in dataclasses.fields(Config)
+            if getattr(new, f.name) != getattr(self.config, f.name)
+        ]
+        if not changed:
+            return True, "nothing changed"
+        self.config = new
+        self._revision += 1
+        if set(changed) <= {*_SECTION_ROLES, "mixer"}:
+            self._links = dataclasses.replace(self._links, config=new)
+            if "mixer" in changed:
+                self._apply_mixer()
+            for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
+                self._replace_sink(role)
+        else:
+            self._restart_all()
+        message = f"reloaded: {', '.join(changed)}"
+        log.info(message)
+        return True, message
+
+    def tap(self) -> OutboxReader:
+        """A reader of the hops for this process: meters, tests."""
+        return self._outbox.reader("memory")
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Shape of the stream."""
+        return self.config.spec
+
+    # -- building -------------------------------------------------------------------------------
+
+    def _resolve(self, config: Config) -> Config:
+        """Replace what only the machine can tell: the kind of source, and a file's rate."""
+        source = config.source
+        if source.kind == "auto":
+            inputs = [d for d in probe() if d["max_input_channels"] > 0]
+            kind: Kind = "device" if inputs else "demo"
+            if not inputs:
+                log.warning("no audio input device here: playing the built-in demo loop instead")
+            source = dataclasses.replace(source, kind=kind)
+        if source.kind in ("file", "demo"):
+            from .sources.file import DEMO, FileSource
+
+            rate = FileSource.rate_of(source.path if source.kind == "file" else DEMO)
+            source = dataclasses.replace(source, samplerate=rate)
+        return dataclasses.replace(config, source=source)
+
+    def _build(self) -> None:
+        config = self.config
+        spec = config.spec
+        channels = max(max(feed.channels) for feed in config.feed)
+        self.status = Status.create(spec.n_feeds)
+        self._ring = Ring.create(round(RING_S * spec.samplerate), channels)
+        self._outbox = Outbox.create(spec.n_feeds, spec.hop_length, spec.samplerate)
+        wake = {name: self._context.Semaphore(0) for name in ROLES if name != "capture"}
+        if config.source.kind == "stdin" and self._stdin is None:
+            self._stdin = multiprocessing.connection.Connection(os.dup(0), writable=False)
+        self._links = Links(
+            config,
+            spec,
+            self.status.handle,
+            self._ring.handle,
+            self._outbox.handle,
+            wake,
+            self._stdin,
+        )
+        daemon = self.status.daemon
+        daemon["pid"] = os.getpid()
+        daemon["session"] = secrets.randbits(63) | 1
+        daemon["started_utc_ns"] = time.time_ns()
+        daemon["config_rev"] = self._revision
+        self._asked = 0
+        self._apply_mixer()
+        self.status.mixer["recording"] = config.record.enabled
+        self._set_state(State.STARTING, "")
+        self._children = {name: _Child(name) for name in self._wanted_roles()}
+        self._built = True
+        for child in self._children.values():
+            self._spawn(child)
+
+    def _wanted_roles(self) -> list[str]:
+        roles = ["separate", "capture", "publish"]
+        roles += ["play"] if self.config.output.enabled else []
+        roles += ["record"] if self.config.record.enabled else []
+        return roles
+
+    def _apply_mixer(self) -> None:
+        wanted, mixer = self.config.mixer, self.status.mixer
+        for i, stem in enumerate(STEMS):
+            mixer["gain"][:, i] = 10 ** (wanted.gain_db.get(stem, 0.0) / 20)
+            mixer["mute"][:, i] = stem in wanted.mute
+            mixer["solo"][:, i] = stem in wanted.solo
+        mixer["bypass"] = wanted.bypass
+        mixer["rev"] += 1
+
+    def _spawn(self, child: _Child) -> None:
+        section = getattr(self.status, child.name)
+        section["ready"] = section["stop"] = 0
+        section["heartbeat_ns"] = time.monotonic_ns()
+        child.started_s = time.monotonic()
+        # Imported here only to be named: the child imports it for itself.
+        target = f"stemd.roles.{child.name}"
+        child.process = self._context.Process(
+            target=_run_role, args=(target, self._links), name=f"stemd-{child.name}", daemon=True
+        )
+        child.process.start()
+
+    def _teardown(self) -> None:
+        if not self._built:
+            return
+        self._built = False
+        self._outbox.close()
+        self._ring.close()
+        self.final = self.status.snapshot()
+        self.status.close()
+
+    def _restart_all(self) -> None:
+        self.stop()
+        self._build()
+
+    # -- watching -------------------------------------------------------------------------------
+
+    def _supervise(self) -> bool:
+        now_s = time.monotonic()
+        self.status.daemon["heartbeat_ns"] = time.monotonic_ns()
+        for child in self._children.values():
+            self._log_note(child)
+            if not self._watch(child, now_s):
+                return False
+        self._warn_overload(now_s)
+        if self._state is State.STARTING and int(self.status.separate["hops"]) > 0:
+            self._set_state(State.RUNNING, "")
+        capture, separate = self._children["capture"], self._children["separate"]
+        if capture.done and separate.done:
+            self._set_state(State.STOPPED, text(self.status.capture["reason"]) or "source ended")
+            return False
+        return self._obey()
+
+    @property
+    def _state(self) -> State:
+        return State(int(self.status.daemon["state"]))
+
+    def _watch(self, child: _Child, now_s: float) -> bool:
+        """Look after one process; False when the daemon must end."""
+        if child.done:
+            return True
+        section = getattr(self.status, child.name)
+        if child.alive:
+            age_s = (time.monotonic_ns() - int(section["heartbeat_ns"])) * 1e-9
+            limit_s = HEARTBEAT_LIMIT_S[child.name] if section["ready"] else START_LIMIT_S
+            if child.name == "capture" and not self.status.separate["ready"]:
+                limit_s = START_LIMIT_S
+            if age_s < limit_s:
+                if now_s - child.started_s > HEALTHY_S and section["ready"]:
+                    child.crashes = 0
+                return True
+            log.error("%s gave no sign for %.1f s: replacing it", child.name, age_s)
+            child.kill()
+        if child.restart_at_s == 0.0:
+            return self._bury(child, now_s)
+        if now_s >= child.restart_at_s:
+            child.restart_at_s = 0.0
+            self.status.daemon["restarts"][ROLES.index(child.name)] += 1
+            self._spawn(child)
+        return True
+
+    def _bury(self, child: _Child, now_s: float) -> bool:
+        """A process ended: is that the end, a failure, or a reason to start it again?"""
+        child.process.join()
+        code = child.process.exitcode
+        section = getattr(self.status, child.name)
+        reason = text(section["reason"])
+        if code == EXIT_OK and child.name in ("capture", "separate"):
+            child.done = True
+            return True
+        first = not section["ready"]
+        if code == EXIT_MODEL or (first and child.name == "publish" and code == EXIT_DEVICE):
+            return self._fail(code, reason)
+        child.crashes += 1
+        if child.name in ESSENTIAL and child.crashes >= MAX_CRASHES:
+            return self._fail(
+                EXIT_FAILED, reason or f"{child.name} ended {child.crashes} times (code {code})"
+            )
+        if child.name in ("publish", "play", "record"):
+            self._outbox.detach(child.name)
+        pause_s = BACKOFF_S[min(child.crashes, len(BACKOFF_S)) - 1]
+        child.restart_at_s = now_s + pause_s
+        if child.crashes == 1 or code != EXIT_DEVICE:
+            log.warning(
+                "%s ended (%s): starting it again", child.name, reason or f"exit code {code}"
+            )
+        return True
+
+    def _fail(self, code: int, reason: str) -> bool:
+        log.error("%s", reason)
+        self.exit_code = code
+        self._set_state(State.FAILED, reason)
+        return False
+
+    def _obey(self) -> bool:
+        """Carry out what clients asked through `publish`; False on shutdown."""
+        command = self.status.command
+        asked = int(command["asked"])
+        if asked == self._asked:
+            return True
+        self._asked = asked
+        what = int(command["what"])
+        if what == Command.SHUTDOWN:
+            self._answer(asked, True, "shutting down")
+            self._set_state(State.STOPPED, "a client asked for the end")
+            return False
+        try:
+            new = load_config(self._path, self._overrides)
+        except ConfigError as error:
+            self._answer(asked, False, str(error))
+            return True
+        same = self._resolve(new) == self.config
+        # Answer first: applying it may replace the process that passes the answer on.
+        self._answer(asked, True, "nothing changed" if same else "reloading")
+        if not same:
+            time.sleep(0.1)
+            self.reload()
+        return True
+
+    def _answer(self, asked: int, ok: bool, sentence: str) -> None:
+        command = self.status.command
+        command["ok"] = ok
+        Status.set_text(command, "text", sentence)
+        command["done"] = asked
+
+    def _set_state(self, state: State, reason: str) -> None:
+        Status.set_text(self.status.daemon, "reason", reason)
+        self.status.daemon["state"] = state
+
+    def _log_note(self, child: _Child) -> None:
+        note = text(getattr(self.status, child.name)["note"])
+        if note and self._notes.get(child.name) != note:
+            self._notes[child.name] = note
+            log.info("%s", note)
+
+    def _warn_overload(self, now_s: float) -> None:
+        """Say once per episode that the machine is too slow."""
+        load = float(self.status.separate["load"])
+        if load <= 1.0:
+            if self._overloaded_s < 0 and load < 0.8:
+                log.info("load is back to %.0f %%", load * 100)
+                self._overloaded_s = 0.0
+            return
+        if self._overloaded_s == 0.0:
+            self._overloaded_s = now_s
+        elif 0 < self._overloaded_s < now_s - OVERLOAD_S:
+            log.warning("load is %.0f %%: this machine is too slow for this profile", load * 100)
+            self._overloaded_s = -1.0
+
+    # -- stopping -------------------------------------------------------------------------------
+
+    def _stop_child(self, name: str) -> None:
+        child = self._children.get(name)
+        if child is None or child.process is None:
+            return
+        getattr(self.status, name)["stop"] = 1
+        if name != "capture":
+            self._links.wake[name].release()
+        child.process.join(STOP_LIMIT_S)
+        if child.alive:
+            log.warning("%s did not stop within %.0f s: killed", name, STOP_LIMIT_S)
+        child.kill()
+
+    def _replace_sink(self, name: str) -> None:
+        """Start a sink anew with the new configuration, or end it, or begin it."""
+        self._stop_child(name)
+        self._outbox.detach(name)
+        self._children.pop(name, None)
+        if name in self._wanted_roles():
+            self._children[name] = _Child(name)
+            self._spawn(self._children[name])
+
+
+def _run_role(target: str, links: Links) -> None:
+    """First line of every child."""
+    with contextlib.suppress(KeyboardInterrupt):
+        import_module(target).run(links)
+    sys.stdout.flush()

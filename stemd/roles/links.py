@@ -1,0 +1,78 @@
+"""What the daemon gives each process, and what every process does the same way."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import Config
+from ..outbox import OutboxHandle
+from ..ring import RingHandle
+from ..spec import StreamSpec
+from ..status import Status, StatusHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Arguments of a role; travels through `spawn`."""
+
+    config: Config
+    spec: StreamSpec
+    status: StatusHandle
+    ring: RingHandle
+    outbox: OutboxHandle
+    wake: dict[str, Any]  # semaphores by reader: separate, publish, play, record
+    stdin: Any = None  # Connection around the daemon's standard input, for the stdin source
+
+
+class Role:
+    """A process's own section of the status, and its orders.
+
+    Parameters
+    ----------
+    name : str
+        One of `status.ROLES`.
+    status : Status
+        Attached in this process.
+    """
+
+    def __init__(self, name: str, status: Status) -> None:
+        self.status = status
+        self.section = getattr(status, name)
+        self._parent = os.getppid()
+        # The terminal sends SIGINT to the whole group, but the daemon decides the order of ending.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.section["pid"] = os.getpid()
+        self.beat()
+
+    def beat(self) -> None:
+        """Tell the daemon that this process is alive."""
+        self.section["heartbeat_ns"] = time.monotonic_ns()
+
+    @property
+    def stopping(self) -> bool:
+        """The daemon asked for the end, or is gone."""
+        return bool(self.section["stop"]) or os.getppid() != self._parent
+
+    def note(self, lines: list[str]) -> None:
+        """One line for the daemon's log."""
+        Status.set_text(self.section, "note", "; ".join(lines))
+
+    def reason(self, line: str) -> None:
+        """Why things are not as they should be; empty when they are."""
+        Status.set_text(self.section, "reason", line)
+
+    def ready(self) -> None:
+        """Start-up is over: what is alive now stays, so the garbage collector need not look."""
+        gc.collect()
+        gc.freeze()
+        self.section["ready"] = 1
+        self.beat()
+
+
+RunRole = Callable[[Links], None]

@@ -1,0 +1,229 @@
+"""The separation process: ring → STFT → model → iSTFT → features → outbox, hop by hop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import realtime
+from ..errors import StemdError
+from ..kernels.denormals import flush_denormals
+from ..outbox import Outbox
+from ..processors.deadline import DeadlineModel
+from ..processors.features import Features
+from ..processors.masknet import MaskNet, find_model
+from ..processors.mixer import StemMixer
+from ..processors.separator import HopSeparator
+from ..ring import Ring
+from ..spec import N_CHANNELS, SOURCES
+from ..status import (
+    FLAG_CLIPPED,
+    FLAG_CONFIG,
+    FLAG_DISCONTINUITY,
+    FLAG_DRY,
+    FLAG_LATE,
+    FLAG_SILENCE,
+    State,
+    Status,
+    step_bucket,
+)
+from .intake import SECOND_NS, Intake
+from .links import Links, Role
+
+WARM_HOPS = 60  # enough for every kernel, for ONNX Runtime's plans and for the caches
+LOAD_SMOOTHING_S = 1.0
+UTC_REFRESH_NS = SECOND_NS  # the system clock may be stepped while we run
+MIX, PEAK = SOURCES.index("mix"), 1
+
+
+class Pipeline:
+    """Everything one hop goes through.
+
+    Parameters
+    ----------
+    links : Links
+    role : Role
+
+    Raises
+    ------
+    ModelError
+        When the model cannot be used with this configuration.
+    """
+
+    def __init__(self, links: Links, role: Role) -> None:
+        config, spec = links.config, links.spec
+        self.spec = spec
+        self.status = role.status
+        self.section = section = role.section
+        self.outbox = Outbox.attach(links.outbox)
+        self.ring = Ring.attach(links.ring)
+        readers = ["publish"]
+        readers += ["play"] if config.output.enabled else []
+        readers += ["record"] if config.record.enabled else []
+        self._wake = [links.wake[name] for name in readers]
+        net = MaskNet(find_model(config.model.name, config.profile), spec, config.model.provider)
+        self._model = DeadlineModel(
+            net, spec, config.model.deadline * spec.hop_s, on_start=flush_denormals
+        )
+        self._budget_s = config.model.deadline * spec.hop_s
+        self.separator = HopSeparator(spec, self._model)
+        self.mixer = StemMixer(spec)
+        self.features = Features(spec)
+        waits = config.source.kind == "stdin" or config.source.pace == "fast"
+        self._lossless = waits
+        pairs = [(f.channels[0] - 1, f.channels[-1] - 1) for f in config.feed]
+        self._warm()
+        self.intake = Intake(
+            self.ring,
+            pairs,
+            spec,
+            section,
+            stall_s=config.runtime.stall_ms * 1e-3,
+            max_backlog=0 if waits else config.runtime.max_backlog_hops * spec.hop_length,
+            trust_clock=config.source.timeline == "device",
+        )
+        self._hop_ns = spec.hop_length * SECOND_NS // spec.samplerate
+        self._smoothing = min(spec.hop_s / LOAD_SMOOTHING_S, 1.0)
+        self._mixer_rev = -1
+        self._paused = False
+        self._utc_offset_ns = 0
+        self._utc_read_ns = 0
+        section["latency"] = spec.latency
+        section["feature_latency"] = spec.feature_latency
+        section["samplerate"] = spec.samplerate
+        section["hop_length"] = spec.hop_length
+        section["n_fft"] = spec.n_fft
+        section["rate_measured"] = spec.samplerate
+        section["state"] = State.STARTING
+        Status.set_text(section, "model", net.name)
+        Status.set_text(section, "provider", net.provider)
+
+    def _warm(self) -> None:
+        """Compile, plan and touch everything, on memory laid out as the outbox is."""
+        scratch = np.zeros(1, self.outbox.claim().dtype)[0]
+        hop = np.zeros((self.spec.n_feeds, N_CHANNELS, self.spec.hop_length), np.float32)
+        noise = np.random.default_rng(0)
+        for i in range(WARM_HOPS):
+            hop[:] = 0.1 * noise.standard_normal(hop.shape) if i < WARM_HOPS // 2 else 0.0
+            self._hop(hop, scratch, time.monotonic() + 1.0)
+        self.separator.reset()
+        self.mixer.reset()
+        self.features.reset()
+
+    def _hop(self, hop: Any, record: Any, deadline_s: float) -> None:
+        """One hop, from samples to stems and features."""
+        separator = self.separator
+        separator.process(hop, record["stems"], record["mix"], deadline_s)
+        self.features.process(separator, record["stems"], record["mix"], record["features"])
+        self.mixer.process(record["stems"])
+
+    def step(self, now_ns: int) -> bool:
+        """Process the next hop if there is one."""
+        intake = self.intake
+        if self._lossless and not self.outbox.room():
+            return False
+        if not intake.take(now_ns):
+            return False
+        started_ns = time.monotonic_ns()
+        self._listen()
+        if intake.forget:
+            self.separator.reset()
+            self.features.reset()
+        if intake.flags & FLAG_DISCONTINUITY:
+            self.features.seam()
+        record = self.outbox.claim()
+        deadline_s = max(intake.arrival_ns, started_ns) * 1e-9 + self._budget_s
+        self._hop(intake.hop, record, deadline_s)
+        self._stamp(record, started_ns)
+        self.outbox.publish()
+        for semaphore in self._wake:
+            semaphore.release()
+        return True
+
+    def _listen(self) -> None:
+        """Take over what clients changed."""
+        mixer = self.status.mixer
+        rev = int(mixer["rev"])
+        if rev == self._mixer_rev:
+            return
+        self._mixer_rev = rev
+        self._paused = bool(mixer["paused"])
+        gain = np.zeros_like(mixer["gain"]) if self._paused else mixer["gain"]
+        self.mixer.set(gain, mixer["mute"], mixer["solo"])
+        for feed, bypass in enumerate(mixer["bypass"]):
+            self.separator.set_bypass(bool(bypass), feed)
+        self.features.set_thresholds(mixer["onset_threshold"])
+        self.intake.flags |= FLAG_CONFIG
+
+    def _stamp(self, record: Any, started_ns: int) -> None:
+        """Positions, times, flags and counters of the hop just made."""
+        intake, section, spec = self.intake, self.section, self.spec
+        separator = self.separator
+        late, dry = bool(separator.late.any()), bool(separator.dry.any())
+        peak = float(record["features"][:, MIX, PEAK].max())
+        flags = intake.flags
+        flags |= FLAG_LATE if late else 0
+        flags |= FLAG_DRY if dry else 0
+        flags |= FLAG_CLIPPED if peak >= 1.0 else 0
+        flags |= FLAG_SILENCE if peak == 0.0 or self._paused else 0
+        state = State.STALLED if intake.stalled else State.RUNNING
+        state = State.PAUSED if self._paused and not intake.stalled else state
+        now_ns = time.monotonic_ns()
+        if now_ns - self._utc_read_ns > UTC_REFRESH_NS:
+            self._utc_offset_ns = time.time_ns() - now_ns
+            self._utc_read_ns = now_ns
+        content_ns = intake.first_ns - (spec.latency - spec.hop_length) * SECOND_NS // (
+            spec.samplerate
+        )
+        record["session"] = self.status.daemon["session"]
+        record["sample_pos"] = intake.position
+        record["latency"] = spec.latency
+        record["t_capture_ns"] = content_ns + self._utc_offset_ns
+        record["t_arrival_ns"] = intake.arrival_ns
+        record["rate_measured"] = intake.clock.samplerate
+        record["lost_input"] = section["lost_input"]
+        record["config_rev"] = self._mixer_rev
+        record["state"] = state
+        record["flags"] = flags
+        record["t_ready_ns"] = now_ns
+        step_ns = now_ns - started_ns
+        section["state"] = state
+        section["hops"] += 1
+        section["sample_pos"] = intake.position
+        section["overruns"] = self.ring.overruns
+        section["late"] += late
+        section["dry"] += dry
+        section["skipped"] = self._model.skipped
+        section["misses"] += not self._lossless and now_ns - intake.arrival_ns > self._hop_ns
+        section["step_ns"] = step_ns
+        section["steps"][step_bucket(step_ns)] += 1
+        section["load"] += self._smoothing * (step_ns / self._hop_ns - section["load"])
+        section["heartbeat_ns"] = now_ns
+
+    def close(self) -> None:
+        """Stop the model's thread."""
+        self._model.close()
+
+
+def run(links: Links) -> None:
+    """Separate until stopped or until the source's last sample is out."""
+    status = Status.attach(links.status)
+    role = Role("separate", status)
+    runtime = links.config.runtime
+    role.note(realtime.enter("separate", runtime.realtime, runtime.lock_memory))
+    flush_denormals()
+    try:
+        pipeline = Pipeline(links, role)
+    except StemdError as error:
+        role.reason(str(error))
+        sys.exit(error.exit_code)
+    role.ready()
+    wake = links.wake["separate"]
+    while not role.stopping and not pipeline.intake.finished:
+        if not pipeline.step(time.monotonic_ns()):
+            role.beat()
+            wake.acquire(True, max(pipeline.intake.wait_s(time.monotonic_ns()), 0.0005))
+    pipeline.close()
