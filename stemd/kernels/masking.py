@@ -13,63 +13,86 @@ LEAN = np.float32(1e-6)
 """Share of the residual given to the last stem where all masks are 0, as a squared mask."""
 
 
-@kernel("boolean(float32[:, :, ::1])")
-def all_finite(masks):
-    """Whether one feed's masks hold no NaN and no infinity.
+BIGGEST = np.float32(1e6)
+"""+120 dB: no mask is meant to be larger, and squares of it are still numbers."""
 
-    masks : (s, c, f) float32
+
+@kernel("void(float32[:, ::1], boolean[::1])")
+def find_usable(masks, usable):
+    """Which feeds' masks are numbers of a sensible size.
+
+    masks : (b, everything else) float32
+    usable : (b,) bool, overwritten
     """
-    flat = masks.reshape(masks.size)
-    bad = 0
-    for i in range(flat.shape[0]):
-        bad += not (abs(flat[i]) < np.float32(3e38))
-    return bad == 0
+    for b in range(masks.shape[0]):
+        bad = 0
+        for i in range(masks.shape[1]):
+            bad += not (abs(masks[b, i]) <= BIGGEST)  # also true of NaN
+        usable[b] = bad == 0
 
 
-@kernel("void(float32[:, :, ::1], float32[:, :, ::1])", fastmath=True)
-def project_real(masks, held):
+@kernel("void(float32[:, :, :, ::1], boolean[::1], float32[:, :, :, ::1])", fastmath=True)
+def project_real(masks, usable, held):
     """Spread 1 - sum(masks) over the stems by squared mask and keep all but the last.
 
-    masks : (s=4, c, f) float32
-    held : (3, c, f) float32, overwritten
+    masks : (b, s=4, c, f) float32
+    usable : (b,) bool; other feeds keep what they hold
+    held : (b, 3, c, f) float32, overwritten
 
     Source: Wisdom et al., Differentiable consistency constraints, ICASSP 2019, eq. 7 with weights
     |mask|^2.  A stem that is silent stays silent, which equal shares would not give.
     """
-    for c in range(masks.shape[1]):
-        for f in range(masks.shape[2]):
-            v, d, b, o = masks[0, c, f], masks[1, c, f], masks[2, c, f], masks[3, c, f]
-            vv, dd, bb = v * v, d * d, b * b
-            share = (np.float32(1.0) - (v + d + b + o)) / (vv + dd + bb + o * o + LEAN)
-            held[0, c, f] = v + vv * share
-            held[1, c, f] = d + dd * share
-            held[2, c, f] = b + bb * share
+    one = np.float32(1.0)
+    for i in range(masks.shape[0]):
+        if not usable[i]:
+            continue
+        for c in range(masks.shape[2]):
+            for f in range(masks.shape[3]):
+                v, d, b, o = (
+                    masks[i, 0, c, f],
+                    masks[i, 1, c, f],
+                    masks[i, 2, c, f],
+                    masks[i, 3, c, f],
+                )
+                vv, dd, bb = v * v, d * d, b * b
+                share = (one - (v + d + b + o)) / (vv + dd + bb + o * o + LEAN)
+                held[i, 0, c, f] = v + vv * share
+                held[i, 1, c, f] = d + dd * share
+                held[i, 2, c, f] = b + bb * share
 
 
-@kernel("void(float32[:, :, ::1], complex64[:, :, ::1])", fastmath=True)
-def project_complex(masks, held):
+@kernel("void(float32[:, :, :, ::1], boolean[::1], complex64[:, :, :, ::1])", fastmath=True)
+def project_complex(masks, usable, held):
     """Complex masks, given as floats in pairs; otherwise `project_real`.
 
-    masks : (s=4, c, 2 * f) float32, re and im alternating
-    held : (3, c, f) complex64, overwritten
+    masks : (b, s=4, c, 2 * f) float32, re and im alternating
+    usable : (b,) bool; other feeds keep what they hold
+    held : (b, 3, c, f) complex64, overwritten
     """
-    for c in range(masks.shape[1]):
-        for f in range(held.shape[2]):
-            re, im = 2 * f, 2 * f + 1
-            total_re = masks[0, c, re] + masks[1, c, re] + masks[2, c, re] + masks[3, c, re]
-            total_im = masks[0, c, im] + masks[1, c, im] + masks[2, c, im] + masks[3, c, im]
-            power = LEAN
-            for s in range(4):
-                power += masks[s, c, re] ** 2 + masks[s, c, im] ** 2
-            share_re = (np.float32(1.0) - total_re) / power
-            share_im = -total_im / power
-            for s in range(3):
-                weight = masks[s, c, re] ** 2 + masks[s, c, im] ** 2
-                held[s, c, f] = np.complex64(
-                    complex(
-                        masks[s, c, re] + weight * share_re, masks[s, c, im] + weight * share_im
-                    )
-                )
+    one = np.float32(1.0)
+    for b in range(masks.shape[0]):
+        if not usable[b]:
+            continue
+        for c in range(masks.shape[2]):
+            m0, m1, m2, m3 = masks[b, 0, c], masks[b, 1, c], masks[b, 2, c], masks[b, 3, c]
+            h0 = held[b, 0, c].view(np.float32)
+            h1 = held[b, 1, c].view(np.float32)
+            h2 = held[b, 2, c].view(np.float32)
+            for f in range(held.shape[3]):
+                re, im = 2 * f, 2 * f + 1
+                w0 = m0[re] * m0[re] + m0[im] * m0[im]
+                w1 = m1[re] * m1[re] + m1[im] * m1[im]
+                w2 = m2[re] * m2[re] + m2[im] * m2[im]
+                w3 = m3[re] * m3[re] + m3[im] * m3[im]
+                scale = one / (w0 + w1 + w2 + w3 + LEAN)
+                share_re = (one - (m0[re] + m1[re] + m2[re] + m3[re])) * scale
+                share_im = -(m0[im] + m1[im] + m2[im] + m3[im]) * scale
+                h0[re] = m0[re] + w0 * share_re
+                h0[im] = m0[im] + w0 * share_im
+                h1[re] = m1[re] + w1 * share_re
+                h1[im] = m1[im] + w1 * share_im
+                h2[re] = m2[re] + w2 * share_re
+                h2[im] = m2[im] + w2 * share_im
 
 
 @kernel("void(float32[:, :, :, ::1], complex64[:, :, ::1], float32[::1], complex64[:, :, :, ::1])")
@@ -110,3 +133,31 @@ def apply_complex(held, spectra, wet, masked):
                     re, im = 2 * f, 2 * f + 1
                     y[re] = gain * (m[re] * x[re] - m[im] * x[im])
                     y[im] = gain * (m[re] * x[im] + m[im] * x[re])
+
+
+@kernel(
+    "void(boolean[::1], boolean[::1], int64[::1], int64[::1], int64, float32[::1], float32[::1])"
+)
+def move_fades(arrived, bypass, missed, step, hold_hops, fade, wet):
+    """One hop of each feed's walk between dry and separated.
+
+    arrived : (b,) bool, this hop has masks of its own
+    bypass : (b,) bool, dry is wanted
+    missed : (b,) int64, hops in a row without masks; -1: no hop yet
+    step : (b,) int64, place in `fade`
+    hold_hops : how long earlier masks do
+    fade : (n_steps,) float32, 0 ... 1
+    wet : (b,) float32, overwritten
+    """
+    for b in range(arrived.shape[0]):
+        fresh = missed[b] < 0
+        missed[b] = 0 if arrived[b] else max(missed[b], 0) + 1
+        usable = arrived[b] or (not fresh and missed[b] <= hold_hops)
+        target = fade.shape[0] - 1 if usable and not bypass[b] else 0
+        if fresh:
+            step[b] = target
+        elif step[b] < target:
+            step[b] += 1
+        elif step[b] > target:
+            step[b] -= 1
+        wet[b] = fade[step[b]]

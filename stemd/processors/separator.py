@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stemd.kernels.masking import (
-    all_finite,
     apply_complex,
     apply_real,
+    find_usable,
+    move_fades,
     project_complex,
     project_real,
 )
@@ -64,14 +65,15 @@ class HopSeparator:
         Since start: hops with no masks from a model that is there; hops any part of which is dry;
         hops refused because a mask was NaN or infinite (these count as late too).
     late, dry, fading : (b,) bool
-        Of the newest hop: its masks were not in time; some or all of it is dry; it lies in a
-        cross-fade, so a rise in `other` is no onset.
+        Of the newest hop: its masks were not in time; some or all of it is dry; the fade between
+        dry and separated moved, so a rise in a stem is no onset.
 
     Latency:  hop_length samples from `process`'s input to its output.  Collecting the hop takes
               another hop_length, and the sum of both is `spec.latency`, which is published.
     """
 
     def __init__(self, spec: StreamSpec, model: MaskModel | None = None) -> None:
+        assert spec.lookahead_hops == 0  # masks are of the newest frame, and so is their spectrum
         self.spec = spec
         self.latency = spec.latency - spec.hop_length
         self.model = model
@@ -87,7 +89,9 @@ class HopSeparator:
         self.masked_frames = self._synthesis.frames
         self._held = np.zeros(shape, np.float32)
         self._held_complex = np.zeros(shape, np.complex64)
+        self._masks_shape = (n_feeds, N_STEMS, N_CHANNELS, -1)
         self._complex = False
+        self._arrived = np.zeros(n_feeds, np.bool_)
         self._delayed = spec.n_fft - spec.hop_length - self.latency
         self.late_hops = np.zeros(n_feeds, np.int64)
         self.dry_hops = np.zeros(n_feeds, np.int64)
@@ -98,6 +102,7 @@ class HopSeparator:
         self._bypass = np.zeros(n_feeds, np.bool_)
         self._missed = np.zeros(n_feeds, np.int64)  # hops in a row without masks
         self._step = np.zeros(n_feeds, np.int64)  # 0 dry ... fade_hops separated
+        self._step_before = np.zeros(n_feeds, np.int64)
         self._wet = np.zeros(n_feeds, np.float32)
         # raised cosine: no corner at either end of the fade
         fade = np.arange(self.fade_hops + 1) / self.fade_hops
@@ -158,48 +163,35 @@ class HopSeparator:
 
     def _take(self, masks: Float32Array | None, model: MaskModel | None) -> None:
         """Keep good masks; move each feed's fade one hop on."""
-        if masks is not None and model is not None and model.complex_masks != self._complex:
-            self._complex = model.complex_masks
-            self._held[:] = 0.0
-            self._held_complex[:] = 0.0
-        for feed in range(self.spec.n_feeds):
-            arrived = masks is not None and self._keep(feed, masks[feed])
-            # -1: nothing has been heard of this feed yet
-            fresh = self._missed[feed] < 0
-            self._missed[feed] = 0 if arrived else max(self._missed[feed], 0) + 1
-            self.late[feed] = model is not None and not arrived
-            usable = arrived or (not fresh and self._holding(feed, model))
-            target = self.fade_hops if usable and not self._bypass[feed] else 0
-            before = self._step[feed]
-            if fresh:
-                self._step[feed] = target
-            elif before < target:
-                self._step[feed] += 1
-            elif before > target:
-                self._step[feed] -= 1
-            step = self._step[feed]
-            self._wet[feed] = self._fade[step]
-            self.dry[feed] = step < self.fade_hops
-            # one hop longer: the overlap-add of the last step sounds in the next hop
-            self.fading[feed] = step != before or 0 < step < self.fade_hops
-            self.late_hops[feed] += self.late[feed]
-            self.dry_hops[feed] += self.dry[feed]
-
-    def _holding(self, feed: int, model: MaskModel | None) -> bool:
-        """Whether held masks may still be used; those of a removed model are faded out at once."""
-        return model is not None and 0 < self._missed[feed] <= self.hold_hops
-
-    def _keep(self, feed: int, masks: Float32Array) -> bool:
-        """Project one feed's masks into `held`; False if they are not numbers."""
-        masks = masks.reshape(N_STEMS, N_CHANNELS, -1)
-        if not all_finite(masks):
-            self.bad_hops[feed] += 1
-            return False
-        if self._complex:
-            project_complex(masks, self._held_complex[feed])
+        arrived = self._arrived
+        if masks is None or model is None:
+            arrived.fill(False)
         else:
-            project_real(masks, self._held[feed])
-        return True
+            if model.complex_masks != self._complex:
+                self._complex = model.complex_masks
+                self._held.fill(0.0)
+                self._held_complex.fill(0.0)
+            find_usable(masks.reshape(self.spec.n_feeds, -1), arrived)
+            masks = masks.reshape(self._masks_shape)
+            if self._complex:
+                project_complex(masks, arrived, self._held_complex)
+            else:
+                project_real(masks, arrived, self._held)
+            self.bad_hops += ~arrived
+        # the masks of a model that was taken away are faded out at once
+        hold_hops = 0 if model is None else self.hold_hops
+        np.copyto(self._step_before, self._step)
+        move_fades(
+            arrived, self._bypass, self._missed, self._step, hold_hops, self._fade, self._wet
+        )
+        np.less(self._step, self.fade_hops, out=self.dry)
+        np.not_equal(self._step, self._step_before, out=self.fading)
+        self.dry_hops += self.dry
+        if model is None:
+            self.late.fill(False)
+        else:
+            np.logical_not(arrived, out=self.late)
+            self.late_hops += self.late
 
 
 class Separator:

@@ -1,0 +1,175 @@
+"""Onsets: band levels of each source, their rise, and the moment the rise began."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from stemd.kernels.jit import kernel
+
+
+@kernel(
+    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], int64[::1], float32, float32[:, :, ::1])",
+    fastmath=True,
+)
+def band_levels(spectra, masked, edges, gain, levels):
+    """log(1 + gain * band magnitude) of the mix, the masked stems, and what they leave of the mix.
+
+    spectra : (b, c, f) complex64
+    masked : (b, s - 1, c, f) complex64
+    edges : (n_bands + 1,) int64, bins
+    gain : float32
+    levels : (b, 1 + s, n_bands) float32, overwritten
+    """
+    n_feeds, n_masked, n_channels, _ = masked.shape
+    n_bands = edges.shape[0] - 1
+    last = n_masked + 1
+    for b in range(n_feeds):
+        for band in range(n_bands):
+            first, end = 2 * edges[band], 2 * edges[band + 1]
+            mix = np.float32(0.0)
+            rest = np.float32(0.0)
+            for s in range(n_masked):
+                power = np.float32(0.0)
+                for c in range(n_channels):
+                    y = masked[b, s, c].view(np.float32)
+                    for i in range(first, end):
+                        power += y[i] * y[i]
+                levels[b, 1 + s, band] = power
+            for c in range(n_channels):
+                x = spectra[b, c].view(np.float32)
+                y0 = masked[b, 0, c].view(np.float32)
+                y1 = masked[b, 1, c].view(np.float32)
+                y2 = masked[b, 2, c].view(np.float32)
+                for i in range(first, end):
+                    mix += x[i] * x[i]
+                    r = x[i] - y0[i] - y1[i] - y2[i]
+                    rest += r * r
+            levels[b, 0, band] = mix
+            levels[b, last, band] = rest
+        for source in range(last + 1):
+            for band in range(n_bands):
+                level = levels[b, source, band]
+                levels[b, source, band] = np.float32(math.log(1.0 + gain * math.sqrt(level)))
+
+
+@kernel("void(float32[:, :, ::1], float32[:, :, :, ::1], int64, float32[:, ::1])")
+def rising_flux(levels, past, newest, flux):
+    """Mean over bands of the rise above the loudest of the old frames and neighbouring bands.
+
+    levels : (b, source, n_bands) float32
+    past : (n_past, b, source, n_bands) float32, the frame at `newest` overwritten with `levels`
+    newest : place of the frame n_past hops ago; the one after it is n_past - 1 hops ago
+    flux : (b, source) float32, overwritten
+
+    Source: Böck & Widmer, Maximum filter vibrato suppression for onset detection, DAFx 2013.
+    Deviation: bands of a third of an octave, and the maximum runs over two old frames as well.
+    """
+    n_past, n_feeds, n_sources, n_bands = past.shape
+    after = (newest + 1) % n_past
+    for b in range(n_feeds):
+        for source in range(n_sources):
+            old = past[newest, b, source]
+            less_old = past[after, b, source]
+            total = np.float32(0.0)
+            for band in range(n_bands):
+                ceiling = np.float32(0.0)
+                for near in range(max(band - 1, 0), min(band + 2, n_bands)):
+                    ceiling = max(ceiling, old[near], less_old[near])
+                total += max(levels[b, source, band] - ceiling, np.float32(0.0))
+            flux[b, source] = total / np.float32(n_bands)
+            for band in range(n_bands):
+                old[band] = levels[b, source, band]
+
+
+@kernel(
+    "void(float32[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1], boolean[:, ::1],"
+    "int64[:, ::1], int64[::1], int64, float32, float32[:, ::1], boolean[:, ::1])"
+)
+def pick_onsets(
+    flux, floor, mean, peak, armed, since, muted, refractory, decay, strength, declared
+):
+    """Declare an onset where flux passes its floor and what has been usual lately.
+
+    flux : (b, source) float32
+    floor : (source,) float32
+    mean, peak : (b, source) float32, running; flux usual lately, and largest of the last onset
+    armed : (b, source) bool, running; flux has fallen since the last onset
+    since : (b, source) int64, running; hops since the last onset
+    muted : (b,) int64, running; hops for which nothing is declared
+    refractory : hops between two onsets
+    decay : share of `mean` kept per hop
+    strength : (b, source) float32, overwritten; 0 ... 1
+    declared : (b, source) bool, overwritten
+    """
+    for b in range(flux.shape[0]):
+        for source in range(flux.shape[1]):
+            now = flux[b, source]
+            threshold = floor[source] + np.float32(1.5) * mean[b, source]
+            # an onset enters its own average clipped, or it would hide the next one
+            usual = min(now, threshold)
+            mean[b, source] = decay * mean[b, source] + (np.float32(1.0) - decay) * usual
+            if mean[b, source] < np.float32(1e-12):
+                mean[b, source] = np.float32(0.0)
+            excess = max(now - threshold, np.float32(0.0))
+            strength[b, source] = excess / (excess + floor[source])
+            peak[b, source] = max(peak[b, source], now)
+            if now < np.float32(0.5) * peak[b, source] or excess == np.float32(0.0):
+                armed[b, source] = True
+            since[b, source] += 1
+            hit = excess > 0.0 and armed[b, source] and since[b, source] >= refractory
+            declared[b, source] = hit and muted[b] == 0
+            if hit:
+                armed[b, source] = False
+                since[b, source] = 0
+                peak[b, source] = now
+            if muted[b] > 0:
+                strength[b, source] = np.float32(0.0)
+        if muted[b] > 0:
+            muted[b] -= 1
+
+
+@kernel("int64(float32[:, ::1], float32[:, :, ::1], float32[::1], int64, int64, int64)")
+def attack_start(frames, masked_frames, window, source, start, grain):
+    """Where, from `start` to the end of the frame, energy rises most: first sample of that grain.
+
+    frames : (c, n_fft) float32, the windowed mix
+    masked_frames : (s - 1, c, n_fft) float32, the windowed stems
+    window : (n_fft,) float32, analysis
+    source : 0 mix, 1 ... s - 1 the stems, s what they leave
+    start : sample of the frame; at least 8 grains lie before it
+    grain : samples
+    """
+    n_channels, n_fft = frames.shape
+    n_masked = masked_frames.shape[0]
+    before = 8
+    first = start - before * grain
+    count = (n_fft - first) // grain
+    recent = np.float32(0.0)
+    # sums of a growing ring are kept as running totals: no array is made here
+    best = np.float32(0.0)
+    best_at = start
+    for g in range(count):
+        energy = np.float32(0.0)
+        weight = np.float32(1e-3)
+        for n in range(first + g * grain, first + (g + 1) * grain):
+            weight += window[n] * window[n]
+            for c in range(n_channels):
+                if source == 0:
+                    x = frames[c, n]
+                elif source <= n_masked:
+                    x = masked_frames[source - 1, c, n]
+                else:
+                    x = frames[c, n]
+                    for s in range(n_masked):
+                        x -= masked_frames[s, c, n]
+                energy += x * x
+        energy /= weight
+        if g >= before:
+            rise = energy - np.float32(2.0) * recent
+            if rise > best:
+                best = rise
+                best_at = first + g * grain
+        recent += (energy - recent) / np.float32(min(g + 1, before))
+    return best_at

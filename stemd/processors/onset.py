@@ -1,0 +1,141 @@
+"""Onsets of the mix and each stem, from the newest masked spectrum: one hop before the audio."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
+from stemd.kernels.window import window_pair
+from stemd.processors.stft import Complex64Array, Float32Array
+from stemd.spec import FEATURES, N_CHANNELS, SOURCES, StreamSpec
+
+STRENGTH = FEATURES.index("onset_strength")
+ONSET = FEATURES.index("onset")
+COUNT = FEATURES.index("onset_count")
+OFFSET = FEATURES.index("onset_offset")
+
+LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
+BANDS_PER_OCTAVE = 3
+GAIN = 3000.0  # levels are logarithmic above -70 dBFS, linear below: hiss does not count
+LAG_MS = 11.0  # a rise is measured over this time: a plucked string takes about as long
+REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
+USUAL_MS = 150.0  # memory of what flux is usual
+SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset
+GRAIN = 32  # samples: resolution of the offset
+THRESHOLD = 0.12  # mean rise over all bands, in nats
+
+
+class Onset:
+    """Causal spectral flux with an adaptive threshold, for each source.
+
+    Attributes
+    ----------
+    threshold : (source,) float32
+        Smallest flux that may be an onset, in the order of `spec.SOURCES`; write to it at any time.
+    """
+
+    latency = 0
+
+    def __init__(self, spec: StreamSpec) -> None:
+        n_feeds, n_sources = spec.n_feeds, len(SOURCES)
+        hop_length = spec.hop_length
+        self._hop_length = hop_length
+        self._edges = band_edges(spec)
+        self._window, _ = window_pair(spec.n_fft, hop_length)
+        # so that a sine has its amplitude as band magnitude
+        energy = float(np.sum(self._window.astype(np.float64) ** 2))
+        self._gain = np.float32(GAIN * 2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        n_past = 1 + max(1, round(spec.samples(LAG_MS) / hop_length))
+        n_bands = len(self._edges) - 1
+        self._levels = np.zeros((n_feeds, n_sources, n_bands), np.float32)
+        self._past = np.zeros((n_past, n_feeds, n_sources, n_bands), np.float32)
+        self._newest = 0
+        shape = (n_feeds, n_sources)
+        self._flux = np.zeros(shape, np.float32)
+        self._mean = np.zeros(shape, np.float32)
+        self._peak = np.zeros(shape, np.float32)
+        self._armed = np.ones(shape, np.bool_)
+        self._since = np.zeros(shape, np.int64)
+        self._strength = np.zeros(shape, np.float32)
+        self._declared = np.zeros(shape, np.bool_)
+        self._count = np.zeros(shape, np.int64)
+        self._muted = np.zeros(n_feeds, np.int64)
+        self.threshold = np.full(n_sources, THRESHOLD, np.float32)
+        self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
+        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
+        self._decay = np.float32(np.exp(-hop_length / spec.samples(USUAL_MS)))
+        # an attack is looked for in the newest hop and as far back as flux looks
+        reach = min(n_past * hop_length, spec.n_fft - hop_length - 8 * GRAIN)
+        self._search = spec.n_fft - hop_length - max(reach, 0)
+        self._hop_start = spec.n_fft - hop_length
+        self.reset()
+
+    def process(
+        self,
+        spectra: Complex64Array,
+        masked: Complex64Array,
+        frames: Float32Array,
+        masked_frames: Float32Array,
+        out: Float32Array,
+    ) -> None:
+        """Look at the newest frame.
+
+        Parameters
+        ----------
+        spectra, masked, frames, masked_frames : as `HopSeparator` keeps them
+        out : (b, source, feature) float32
+            The four onset columns overwritten.
+        """
+        band_levels(spectra, masked, self._edges, self._gain, self._levels)
+        rising_flux(self._levels, self._past, self._newest, self._flux)
+        self._newest = (self._newest + 1) % len(self._past)
+        pick_onsets(
+            self._flux,
+            self.threshold,
+            self._mean,
+            self._peak,
+            self._armed,
+            self._since,
+            self._muted,
+            self._refractory,
+            self._decay,
+            self._strength,
+            self._declared,
+        )
+        self._count += self._declared
+        out[:, :, STRENGTH] = self._strength
+        out[:, :, ONSET] = self._declared
+        out[:, :, COUNT] = self._count
+        out[:, :, OFFSET] = 0.0
+        if self._declared.any():
+            self._locate(frames, masked_frames, out)
+
+    def mute(self, feed: int) -> None:
+        """A discontinuity lies in this feed's newest hop: declare nothing for the next 30 ms."""
+        self._muted[feed] = self._seam_hops
+
+    def reset(self, feed: int | None = None) -> None:
+        """Forget one feed's past and count, or every feed's. Thresholds stay."""
+        which = slice(None) if feed is None else feed
+        self._past[:, which] = 0.0
+        for state in (self._flux, self._mean, self._peak, self._count, self._muted):
+            state[which] = 0
+        self._armed[which] = True
+        self._since[which] = self._refractory
+        if feed is None:
+            self._newest = 0
+
+    def _locate(self, frames: Float32Array, masked_frames: Float32Array, out: Float32Array) -> None:
+        for feed, source in np.argwhere(self._declared):
+            start = attack_start(
+                frames[feed], masked_frames[feed], self._window, source, self._search, GRAIN
+            )
+            out[feed, source, OFFSET] = start - self._hop_start
+
+
+def band_edges(spec: StreamSpec) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Edges in bins of bands a third of an octave wide, none narrower than a bin."""
+    octaves = np.log2(min(HIGHEST_HZ, spec.samplerate / 2) / LOWEST_HZ)
+    hz = LOWEST_HZ * 2.0 ** (np.arange(int(octaves * BANDS_PER_OCTAVE) + 1) / BANDS_PER_OCTAVE)
+    bins = np.round(hz * spec.n_fft / spec.samplerate).astype(np.int64)
+    return np.unique(np.clip(bins, 1, spec.n_bins))
