@@ -1,0 +1,1 @@
+"""The bytes stemd speaks. PROTOCOL.md is the page; this is the code that keeps it."""

@@ -1,0 +1,706 @@
+"""Receive stems and features in a Python program, and turn the daemon's knobs.
+
+    import stemd.client
+
+    with stemd.client.connect("127.0.0.1") as client:
+        for block in client.blocks():
+            vocals, drums, bass, other = block.stems
+
+Each kind of stream may be read by a thread of its own; `close` from any thread ends them all. No
+queue is kept here: what is not read in time is dropped and counted, so that what is read is fresh.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import zmq
+
+from .errors import ProtocolError, StemdError
+from .spec import FEATURES, N_CHANNELS, STEMS
+from .wire import topics
+from .wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE, Header
+from .wire.messages import (
+    AudioMessage,
+    Event,
+    Features,
+    decode_audio,
+    decode_event,
+    decode_features,
+    decode_json,
+    encode_json,
+    split_single,
+)
+
+Float32Array = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+CONTROL_PORT = 5572
+BUDGET_S = 0.1  # and never less than BUDGET_BLOCKS
+BUDGET_BLOCKS = 3
+FILL_S = 1.0
+TIMEOUT_S = 2.0
+DEAD_S = 3.0  # a daemon says something every second
+POLL_MS = 50  # how soon a waiting thread notices `close`
+QUEUED = 256  # messages; libzmq's, not ours
+MAX_JSON_BYTES = 1 << 20
+# Two clocks that never meet drift apart by less than this; see _Age.
+DRIFT = 200e-6
+MAX_RELAX_NS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StemBlock:
+    """One hop of audio, all stems aligned.
+
+    Attributes
+    ----------
+    sample_pos : int
+        First sample, on the output clock: the next block's is `sample_pos + n`.
+    stems : (s, c, n) float32
+        In the order asked for. Yours to change.
+    mix : (c, n) float32 or None
+        The input, equally late, when it was asked for.
+    flags : int
+        `FLAG_…` of `stemd.wire.header`.
+    state : int
+        `stemd.status.State`.
+    latency : int
+        Samples; the block holds input from `sample_pos - latency` on.
+    t_capture_ns : int
+        UTC at the ADC of the first sample; 0: unknown.
+    filled : bool
+        Silence in place of a block that was lost on the way.
+    lost : int
+        Samples missing before this block that were too many to be filled.
+    """
+
+    sample_pos: int
+    stems: Float32Array
+    mix: Float32Array | None
+    flags: int
+    state: int
+    latency: int
+    t_capture_ns: int
+    t_publish_mono_ns: int
+    samplerate: int
+    rate_measured: float
+    session: int
+    config_rev: int
+    seq: int
+    filled: bool = False
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to blocks on the way here, since `connect`."""
+
+    blocks: int = 0  # handed out, filled ones not counted
+    late: int = 0  # dropped because they were older than the budget
+    filled: int = 0  # samples of silence handed out in place of lost ones
+    lost: int = 0  # samples never handed out
+    incomplete: int = 0  # blocks of which a stem was missing
+    sessions: int = 0  # streams that started, the first one too
+    malformed: int = 0  # messages that were not understood
+
+
+def connect(
+    host: str = "127.0.0.1",
+    *,
+    control_port: int = CONTROL_PORT,
+    feed: str | None = None,
+    stems: Sequence[str] = STEMS,
+    mix: bool = False,
+    budget_s: float = BUDGET_S,
+    fill_s: float = FILL_S,
+    timeout_s: float = TIMEOUT_S,
+) -> Client:
+    """Find a daemon.
+
+    Parameters
+    ----------
+    host : str
+        Name or address.
+    control_port : int
+        The daemon tells the others.
+    feed : str, optional
+        The first by default.
+    stems : sequence of str
+        Some of `spec.STEMS`, in the order wanted.
+    mix : bool
+        Ask for the input too.
+    budget_s : float
+        Older blocks are dropped until a fresh one comes; `math.inf` keeps them all (a recorder).
+    fill_s : float
+        Gaps up to this long become silence, longer ones a jump.
+    timeout_s : float
+        How long to wait for an answer.
+
+    Raises
+    ------
+    ProtocolError
+        When nobody answers, or somebody who is not stemd.
+    StemdError
+        When there is no such feed or stem.
+    """
+    return Client(
+        host,
+        control_port=control_port,
+        feed=feed,
+        stems=stems,
+        mix=mix,
+        budget_s=budget_s,
+        fill_s=fill_s,
+        timeout_s=timeout_s,
+    )
+
+
+class Client:
+    """A connection to one daemon; made by `connect`."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        control_port: int,
+        feed: str | None,
+        stems: Sequence[str],
+        mix: bool,
+        budget_s: float,
+        fill_s: float,
+        timeout_s: float,
+    ) -> None:
+        for stem in stems:
+            if stem not in STEMS:
+                raise StemdError(f"stems: got {stem!r}, expected some of {', '.join(STEMS)}")
+        self.host = host
+        self._where = f"[{host}]" if ":" in host else host
+        self._context = zmq.Context()
+        self._closing = threading.Event()
+        self._control = _Control(self, f"tcp://{self._where}:{control_port}")
+        self._streams: dict[str, _Stream] = {}
+        self._streams_lock = threading.Lock()
+        self._timeout_s = timeout_s
+        self._last_heard_ns = 0
+        self.counters = Counters()
+        self.info: dict[str, Any] = {}
+        try:
+            self._welcome(self.control("hello"))
+            self.feed = feed or str(self.info["feeds"][0])
+            if self.feed not in self.info["feeds"]:
+                known = ", ".join(self.info["feeds"])
+                raise StemdError(f"feed: got {self.feed!r}, expected one of {known}")
+        except BaseException:
+            self.close()
+            raise
+        self._age = _Age(host)
+        self._assembler = _Assembler(self, tuple(stems), mix, budget_s, fill_s)
+
+    # -- what the daemon says about itself --------------------------------------------------------
+
+    @property
+    def samplerate(self) -> int:
+        """Hz."""
+        return int(self.info["samplerate"])
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per block."""
+        return int(self.info["hop_length"])
+
+    @property
+    def latency(self) -> int:
+        """Samples from the input to the stems."""
+        return int(self.info["latency"])
+
+    @property
+    def closed(self) -> bool:
+        """`close` was called."""
+        return self._closing.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """Something was heard in the last three seconds; only while a stream is being read."""
+        return time.monotonic_ns() - self._last_heard_ns < DEAD_S * 1e9
+
+    # -- streams ----------------------------------------------------------------------------------
+
+    def read_block(self, timeout_s: float | None = None) -> StemBlock | None:
+        """The next block; None when none came in time or the client was closed."""
+        stream = self._stream("audio", self._assembler.topics, "audio_port")
+        deadline = _deadline(timeout_s)
+        while True:
+            ready = self._assembler.pop()
+            if ready is not None:
+                return ready
+            frames = stream.receive(deadline)
+            if frames is None:
+                return None
+            if not self._took_welcome(frames):
+                self._assembler.take(frames)
+
+    def blocks(self, timeout_s: float | None = None) -> Iterator[StemBlock]:
+        """Blocks as they come, until `close`, or until none came for `timeout_s`.
+
+        The subscription starts with this call, not with the first block.
+        """
+        self._stream("audio", self._assembler.topics, "audio_port")
+        return iter(lambda: self.read_block(timeout_s), None)
+
+    def read_features(self, timeout_s: float | None = None) -> Features | None:
+        """The next row of features of any source; None as in `read_block`."""
+        stream = self._stream("features", [f"{topics.ROOT}f/{self.feed}/".encode()])
+        return self._read(
+            stream, lambda frames: decode_features(_one(frames), self._names), timeout_s
+        )
+
+    def features(
+        self,
+        callback: Callable[[Features], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Features]:
+        """Rows of features as they come, one per source and hop; ends as `blocks` does.
+
+        With a callback, calls it for each row and returns (an empty iterator) at the end.
+        """
+        self._stream("features", [f"{topics.ROOT}f/{self.feed}/".encode()])
+        rows = iter(lambda: self.read_features(timeout_s), None)
+        if callback is None:
+            return rows
+        for row in rows:
+            callback(row)
+        return iter(())
+
+    def read_event(self, timeout_s: float | None = None) -> Event | None:
+        """The next event; None as in `read_block`."""
+        stream = self._stream("events", [topics.events(self.feed)])
+        return self._read(stream, decode_event, timeout_s)
+
+    def events(self, timeout_s: float | None = None) -> Iterator[Event]:
+        """Onsets as they come; ends as `blocks` does. Nothing is conflated."""
+        self._stream("events", [topics.events(self.feed)])
+        return iter(lambda: self.read_event(timeout_s), None)
+
+    def read_status(self, timeout_s: float | None = None) -> dict[str, Any] | None:
+        """The next status the daemon sends: each second, and when its state changes."""
+        stream = self._stream("status", [topics.STATUS])
+        return self._read(
+            stream,
+            lambda frames: decode_json(split_single(_one(frames))[1], MAX_JSON_BYTES),
+            timeout_s,
+        )
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def control(self, op: str, *, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
+        """Ask the daemon for something; see PROTOCOL.md for what there is.
+
+        Raises
+        ------
+        ProtocolError
+            When there was no answer in time.
+        StemdError
+            When the daemon refused; the text is its sentence.
+        """
+        return self._control.request(op, fields, timeout_s or self._timeout_s)
+
+    def status(self) -> dict[str, Any]:
+        """Everything the daemon knows about itself, now."""
+        return self.control("status")
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End all reading and waiting, in whatever thread, and give the sockets back."""
+        self._closing.set()
+        with self._streams_lock:
+            for stream in self._streams.values():
+                stream.close()
+        self._control.close()
+        # All sockets are closed and linger for nothing, so this returns at once.
+        self._context.term()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.info.get("features", FEATURES))
+
+    def _socket(self, kind: int) -> zmq.Socket[Any]:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
+        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        if ":" in self.host:
+            socket.setsockopt(zmq.IPV6, 1)
+        return socket
+
+    def _stream(self, name: str, wanted: Sequence[bytes], port: str = "features_port") -> _Stream:
+        with self._streams_lock:
+            if name not in self._streams:
+                if self.closed:
+                    raise StemdError(f"{name}: got a closed client, expected an open one")
+                endpoint = f"tcp://{self._where}:{int(self.info[port])}"
+                self._streams[name] = _Stream(self, endpoint, wanted)
+            return self._streams[name]
+
+    def _read(
+        self, stream: _Stream, decode: Callable[[list[bytes]], T], timeout_s: float | None
+    ) -> T | None:
+        deadline = _deadline(timeout_s)
+        while (frames := stream.receive(deadline)) is not None:
+            if self._took_welcome(frames):
+                continue
+            try:
+                return decode(frames)
+            except ProtocolError:
+                self.counters.malformed += 1
+        return None
+
+    def _took_welcome(self, frames: list[bytes]) -> bool:
+        if not (len(frames) == 1 and frames[0].startswith(topics.WELCOME)):
+            return False
+        try:
+            self._welcome(decode_json(split_single(frames[0])[1], MAX_JSON_BYTES))
+        except ProtocolError:
+            self.counters.malformed += 1
+        return True
+
+    def _welcome(self, info: dict[str, Any]) -> None:
+        missing = [key for key in _NEEDED if key not in info]
+        if missing:
+            raise ProtocolError(f"welcome: got no {missing[0]}, expected a stemd of protocol 1")
+        self.info = info
+
+    def _heard(self) -> None:
+        self._last_heard_ns = time.monotonic_ns()
+
+
+_NEEDED = (
+    "feeds",
+    "samplerate",
+    "hop_length",
+    "latency",
+    "features",
+    "audio_port",
+    "features_port",
+)
+
+
+class _Stream:
+    """A SUB socket, read by one thread at a time."""
+
+    def __init__(self, client: Client, endpoint: str, wanted: Sequence[bytes]) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._socket = client._socket(zmq.SUB)
+        self._socket.setsockopt(zmq.RCVHWM, QUEUED)
+        self._socket.setsockopt(zmq.RCVBUF, 131_072)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_JSON_BYTES)
+        # The welcome comes only to those who wait for it before they connect.
+        for topic in (topics.WELCOME, *wanted):
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._socket.connect(endpoint)
+
+    def receive(self, deadline: float) -> list[bytes] | None:
+        """One message; None at the deadline or when the client closes."""
+        while not self._client.closed:
+            left_ms = _left_ms(deadline)
+            with self._lock:
+                if self._client.closed:
+                    return None
+                if self._socket.poll(left_ms):
+                    frames: list[bytes] = self._socket.recv_multipart(zmq.NOBLOCK)
+                    self._client._heard()
+                    return frames
+            if left_ms == 0:
+                return None
+        return None
+
+    def close(self) -> None:
+        # A reader gives the lock back within POLL_MS.
+        with self._lock:
+            self._socket.close(linger=0)
+
+
+class _Control:
+    """A DEALER socket, used by one request at a time."""
+
+    def __init__(self, client: Client, endpoint: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._socket: zmq.Socket[Any] | None = None
+
+    def request(self, op: str, fields: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            if self._client.closed:
+                raise StemdError(f"{op}: got a closed client, expected an open one")
+            if self._socket is None:
+                self._socket = self._client._socket(zmq.DEALER)
+                # A request that reaches nobody must not wait for a daemon that starts later.
+                self._socket.setsockopt(zmq.IMMEDIATE, 1)
+                self._socket.connect(self._endpoint)
+            request_id = next(self._ids)
+            reply = None
+            if self._wait(self._socket, zmq.POLLOUT, deadline):
+                self._socket.send(encode_json({**fields, "op": op, "id": request_id}))
+                reply = self._reply(self._socket, request_id, deadline)
+            if reply is None:
+                self._drop()
+        if reply is None:
+            where = self._endpoint.removeprefix("tcp://")
+            if self._client.closed:
+                raise StemdError(f"{op}: got a closed client, expected an open one")
+            raise ProtocolError(
+                f"{where}: got no answer in {timeout_s:g} s, expected a running stemd"
+            )
+        if not reply.get("ok"):
+            raise StemdError(str(reply.get("error", f"{op}: refused")))
+        return reply
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _reply(
+        self, socket: zmq.Socket[Any], request_id: int, deadline: float
+    ) -> dict[str, Any] | None:
+        while self._wait(socket, zmq.POLLIN, deadline):
+            reply = decode_json(socket.recv_multipart()[-1], MAX_JSON_BYTES)
+            if reply.get("id") == request_id or "id" not in reply:
+                return reply
+        return None
+
+    def _wait(self, socket: zmq.Socket[Any], what: int, deadline: float) -> bool:
+        while not self._client.closed:
+            left_ms = _left_ms(deadline)
+            if socket.poll(left_ms, what):
+                return True
+            if left_ms == 0:
+                return False
+        return False
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
+
+
+class _Age:
+    """How old a message is, for a publisher whose clock may be ours or another machine's.
+
+    On this machine both read one monotonic clock. For another, the smallest difference ever seen
+    stands for a message that took no time; it gives way slowly, for clocks that drift.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._same_clock = _is_loopback(host)
+        self._offset_ns = 0 if self._same_clock else None
+        self._at_ns = 0
+
+    def ns(self, t_publish_mono_ns: int) -> int:
+        now = time.monotonic_ns()
+        difference = now - t_publish_mono_ns
+        if self._same_clock:
+            return difference
+        if self._offset_ns is None:
+            self._offset_ns = difference
+        relaxed = self._offset_ns + min(round((now - self._at_ns) * DRIFT), MAX_RELAX_NS)
+        self._offset_ns = min(difference, relaxed)
+        self._at_ns = now
+        return difference - self._offset_ns
+
+
+class _Assembler:
+    """Messages to blocks: aligned, fresh, without holes.
+
+    A block is complete when every topic asked for has spoken of the same `sample_pos`; the
+    publisher sends a hop's topics one after the other, so a new position closes the old one.
+    """
+
+    def __init__(
+        self, client: Client, stems: tuple[str, ...], mix: bool, budget_s: float, fill_s: float
+    ) -> None:
+        self._client = client
+        self._counters = client.counters
+        self._stems = stems
+        self._mix = mix
+        whole = stems == STEMS
+        names = ((topics.ALL,) if whole else stems) + (("mix",) if mix or not stems else ())
+        self._names = frozenset(names)
+        self.topics = [topics.audio(client.feed, name) for name in names]
+        self._budget_s = budget_s
+        self._fill_s = fill_s
+        self._parts: dict[str, AudioMessage] = {}
+        self._at = (0, -1)  # session and position of `_parts`
+        self._session: int | None = None
+        self._next_pos = 0
+        self._late_pos = (0, -1)
+        self._ready: deque[StemBlock] = deque()
+
+    def pop(self) -> StemBlock | None:
+        """The next finished block."""
+        return self._ready.popleft() if self._ready else None
+
+    def take(self, frames: list[bytes]) -> None:
+        """One message."""
+        try:
+            message = decode_audio(frames)
+        except ProtocolError:
+            self._counters.malformed += 1
+            return
+        header = message.header
+        if message.stem not in self._names or len(message.samples) != self._channels(message.stem):
+            self._counters.malformed += 1
+            return
+        at = (header.session, header.sample_pos)
+        if self._is_late(header):
+            if at != self._late_pos:
+                self._counters.late += 1
+                self._late_pos = at
+            return
+        if at != self._at:
+            if self._parts:
+                self._counters.incomplete += 1
+            self._parts = {}
+            self._at = at
+        self._parts[message.stem] = message
+        if len(self._parts) == len(self._names):
+            self._finish(header)
+            self._parts = {}
+
+    def _channels(self, name: str) -> int:
+        return N_CHANNELS * len(STEMS) if name == topics.ALL else N_CHANNELS
+
+    def _is_late(self, header: Header) -> bool:
+        budget_s = max(
+            self._budget_s, BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
+        )
+        return self._client._age.ns(header.t_publish_mono_ns) > budget_s * 1e9
+
+    def _finish(self, header: Header) -> None:
+        flags, lost = header.flags, 0
+        if header.session != self._session:
+            self._session = header.session
+            self._counters.sessions += 1
+            flags |= FLAG_DISCONTINUITY
+        else:
+            gap = header.sample_pos - self._next_pos
+            if 0 < gap <= self._fill_s * header.rate_nominal:
+                self._fill(header, gap)
+            elif gap:
+                flags |= FLAG_DISCONTINUITY
+                lost = max(gap, 0)
+                self._counters.lost += lost
+        self._next_pos = header.sample_pos + header.n_frames
+        self._counters.blocks += 1
+        self._ready.append(
+            self._block(header, header.sample_pos, self._samples(), self._mixed(), flags, lost)
+        )
+
+    def _fill(self, header: Header, gap: int) -> None:
+        """Silence for `gap` samples before this message, in blocks no longer than it."""
+        self._counters.filled += gap
+        flags = FLAG_CONCEALED | FLAG_SILENCE | FLAG_DISCONTINUITY
+        at = self._next_pos
+        while at < header.sample_pos:
+            n = min(header.n_frames, header.sample_pos - at)
+            stems = np.zeros((len(self._stems), N_CHANNELS, n), np.float32)
+            mix = np.zeros((N_CHANNELS, n), np.float32) if self._mix else None
+            self._ready.append(self._block(header, at, stems, mix, flags, 0, filled=True))
+            at += n
+
+    def _samples(self) -> Float32Array:
+        if topics.ALL in self._parts:
+            samples = self._parts[topics.ALL].samples
+            # (s * c, n) -> (s, c, n)
+            return samples.reshape(len(STEMS), N_CHANNELS, -1).copy()
+        if not self._stems:
+            n = next(iter(self._parts.values())).samples.shape[1]
+            return np.zeros((0, N_CHANNELS, n), np.float32)
+        return np.stack([self._parts[stem].samples for stem in self._stems])
+
+    def _mixed(self) -> Float32Array | None:
+        return self._parts["mix"].samples.copy() if self._mix else None
+
+    @staticmethod
+    def _block(
+        header: Header,
+        sample_pos: int,
+        stems: Float32Array,
+        mix: Float32Array | None,
+        flags: int,
+        lost: int,
+        filled: bool = False,
+    ) -> StemBlock:
+        earlier_ns = round((header.sample_pos - sample_pos) * 1e9 / max(header.rate_nominal, 1))
+        return StemBlock(
+            sample_pos=sample_pos,
+            stems=stems,
+            mix=mix,
+            flags=flags,
+            state=header.state,
+            latency=header.latency_frames,
+            t_capture_ns=header.t_capture_ns - earlier_ns if header.t_capture_ns else 0,
+            t_publish_mono_ns=header.t_publish_mono_ns,
+            samplerate=header.rate_nominal,
+            rate_measured=header.rate_measured,
+            session=header.session,
+            config_rev=header.config_rev,
+            seq=header.seq,
+            filled=filled,
+            lost=lost,
+        )
+
+
+def _deadline(timeout_s: float | None) -> float:
+    return math.inf if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _left_ms(deadline: float) -> int:
+    """How long to wait before looking whether the client was closed; 0 at the deadline."""
+    return max(math.ceil(min((deadline - time.monotonic()) * 1e3, POLL_MS)), 0)
+
+
+def _one(frames: list[bytes]) -> bytes:
+    if len(frames) != 1:
+        raise ProtocolError(f"message: got {len(frames)} frames, expected one")
+    return frames[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,231 @@
+"""The publish process: outbox → sinks. Every socket is born, used and closed here.
+
+One thread, which waits only for the next hop. Whatever clients do, or fail to do, costs them, never
+the audio: they are served between hops, a bounded number of them at a time.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import zmq
+
+from .. import __version__
+from ..config import Config, split_endpoint
+from ..desk import Desk, Operations, session_text
+from ..errors import EXIT_OK, DeviceError
+from ..outbox import Outbox
+from ..shared import text
+from ..sinks.control import ControlServer
+from ..sinks.osc import OscSink, Vitals
+from ..sinks.zeromq import ZeroMQSink
+from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
+from ..status import State, Status
+from .links import Links, Role
+
+WAIT_S = 0.01  # clients are served at least this often
+HOPS_PER_ROUND = 64  # then clients have a turn, also behind a file that is read at full speed
+RETRY_S = 1.0  # a port that was taken is tried again this often
+
+
+class Sink(Protocol):
+    """Anything hops go to."""
+
+    def write(self, hop: Any) -> None: ...
+    def service(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def run(links: Links) -> None:
+    """Publish until told to stop."""
+    status = Status.attach(links.status)
+    outbox = Outbox.attach(links.outbox)
+    role = Role("publish", status)
+    publisher = Publish(links.config, links.spec, status)
+    reader = outbox.reader("publish")
+    wake = links.wake["publish"]
+    publisher.open()
+    role.reason(publisher.reason)
+    role.ready()
+    while not role.stopping:
+        if wake.acquire(timeout=WAIT_S):
+            while wake.acquire(block=False):
+                pass  # one round takes all that waits
+        for _ in range(HOPS_PER_ROUND):
+            if not reader.read():
+                break
+            publisher.write(reader.hop)
+        else:
+            wake.release()  # more is waiting
+        publisher.service()
+        publisher.count(role.section)
+        role.reason(publisher.reason)
+        role.beat()
+    publisher.close()
+    sys.exit(EXIT_OK)
+
+
+class Publish:
+    """All sinks of this process, opened again and again until they are there."""
+
+    def __init__(self, config: Config, spec: StreamSpec, status: Status) -> None:
+        self._config = config
+        self._spec = spec
+        self._status = status
+        self._context = zmq.Context()
+        self._feeds = tuple(feed.name for feed in config.feed)
+        self._desk = Desk(status, self._feeds)
+        self._operations = Operations(status, self._desk, self.describe)
+        self._zeromq: ZeroMQSink | None = None
+        self._control: ControlServer | None = None
+        self._osc: OscSink | None = None
+        self._closed: dict[str, str] = {}  # what could not be opened, and why
+        self._retry_at = 0.0
+        self._state = State.STOPPED
+        self._hops = 0
+
+    @property
+    def reason(self) -> str:
+        """What is missing, and why; empty when all is well."""
+        unresolved = self._osc.unresolved if self._osc else ()
+        return "; ".join((*self._closed.values(), *unresolved))
+
+    def open(self) -> None:
+        """Open what is configured and not open. What cannot be opened is tried again later."""
+        if self._config.zeromq.enabled:
+            if self._zeromq is None:
+                self._zeromq = self._attempt("zeromq", self._open_zeromq)
+            if self._control is None:
+                self._control = self._attempt("control", self._open_control)
+        if self._config.osc.enabled and self._osc is None:
+            self._osc = self._attempt("osc", self._open_osc)
+        self._retry_at = time.monotonic() + RETRY_S
+
+    def write(self, hop: Any) -> None:
+        """One hop to every sink."""
+        self._hops += 1
+        if self._zeromq:
+            self._zeromq.write(hop)
+        if self._osc:
+            self._osc.write(hop)
+
+    def service(self) -> None:
+        """Serve clients."""
+        if self._closed and time.monotonic() >= self._retry_at:
+            self.open()
+        state = self._status.state
+        if self._zeromq:
+            if state is not self._state:
+                self._zeromq.announce()
+            self._zeromq.service()
+        self._state = state
+        if self._control:
+            self._control.service()
+        if self._osc:
+            self._osc.service()
+
+    def count(self, section: Any) -> None:
+        """Write our counters down."""
+        section["hops"] = self._hops
+        if self._zeromq:
+            section["sent"] = self._zeromq.sent
+            section["bytes"] = self._zeromq.bytes
+            section["subscribers"] = self._zeromq.subscribers
+        if self._osc:
+            section["osc_sent"] = self._osc.sent
+            section["osc_errors"] = self._osc.errors
+            section["osc_received"] = self._osc.received
+        if self._control:
+            section["requests"] = self._control.requests
+            section["refused"] = self._control.refused
+
+    def close(self) -> None:
+        """Close every socket; returns soon, whoever is at the other end."""
+        for sink in (self._osc, self._control, self._zeromq):
+            if sink:
+                sink.close()
+        self._operations.close()
+        self._context.term()
+
+    def describe(self) -> dict[str, Any]:
+        """The welcome descriptor."""
+        separate, zeromq = self._status.separate, self._config.zeromq
+        return {
+            "proto": 1,
+            "minor": 0,
+            "version": __version__,
+            "session": session_text(int(self._status.daemon["session"])),
+            "samplerate": self._spec.samplerate,
+            "hop_length": self._spec.hop_length,
+            "n_fft": self._spec.n_fft,
+            "profile": self._config.profile,
+            "feeds": self._feeds,
+            "stems": STEMS,
+            "sources": SOURCES,
+            "channels": 2,
+            "dtype": "f32",
+            "layout": "planar",
+            "latency": self._spec.latency,
+            "feature_latency": self._spec.feature_latency,
+            "features": FEATURES,
+            "model": text(separate["model"]),
+            "provider": text(separate["provider"]),
+            "config_rev": int(self._status.daemon["config_rev"]),
+            "audio_port": self._zeromq.audio_port if self._zeromq else zeromq.audio_port,
+            "features_port": self._zeromq.features_port if self._zeromq else zeromq.features_port,
+            "control_port": self._control.port if self._control else zeromq.control_port,
+        }
+
+    def _attempt(self, name: str, door: Callable[[], Any]) -> Any:
+        try:
+            sink = door()
+        except DeviceError as error:
+            self._closed[name] = str(error)
+            return None
+        self._closed.pop(name, None)
+        return sink
+
+    def _open_zeromq(self) -> ZeroMQSink:
+        config = self._config.zeromq
+        return ZeroMQSink(
+            self._context,
+            config.bind,
+            config.audio_port,
+            config.features_port,
+            self._spec,
+            self._feeds,
+            self.describe,
+            self._operations.status,
+        )
+
+    def _open_control(self) -> ControlServer:
+        config = self._config.zeromq
+        return ControlServer(
+            self._context, config.bind, config.control_port, self._operations.answer
+        )
+
+    def _open_osc(self) -> OscSink:
+        config = self._config.osc
+        return OscSink(
+            self._spec,
+            self._feeds,
+            self._desk,
+            self._vitals,
+            [split_endpoint(target) for target in config.targets],
+            split_endpoint(config.listen) if config.listen else None,
+            config.prefix,
+            config.rate_hz,
+        )
+
+    def _vitals(self) -> Vitals:
+        separate = self._status.separate
+        return Vitals(
+            state=int(self._status.state),
+            load=float(separate["load"]),
+            xruns=int(separate["discontinuities"]),
+            lost=int(separate["lost_input"]),
+            late=int(separate["late"]),
+        )

@@ -1,0 +1,402 @@
+"""Stems, features, events and status to whoever subscribes.
+
+Nothing here waits for a subscriber. One that does not read loses messages at its own queue; what
+nobody has subscribed to is not even packed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from ..errors import DeviceError
+from ..spec import FEATURES, N_FEATURES, SOURCES, STEMS, StreamSpec
+from ..wire import topics
+from ..wire.header import DTYPE_F32, DTYPE_FIELDS, HEADER_BYTES, STEM_ALL, pack_header
+from ..wire.messages import EVENT, EVENT_ONSET, encode_event, encode_json
+
+MIN_QUEUED_HOPS = 64  # a healthy reader was seen to lose hops in a 17 ms stall of the machine
+QUEUED_S = 0.2
+SEND_BUFFER_BYTES = 131_072  # the kernel's queue adds to ours, and to what a stalled reader holds
+STATUS_S = 1.0
+MAX_PREFIXES = 4096  # subscriptions remembered; beyond, everything counts as wanted
+
+_RMS = FEATURES.index("rms")
+_ONSET = FEATURES.index("onset")
+_STRENGTH = FEATURES.index("onset_strength")
+_COUNT = FEATURES.index("onset_count")
+_OFFSET = FEATURES.index("onset_offset")
+
+
+def hardened(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:
+    """Options every socket of ours has: nothing outlives its use, dead peers are noticed."""
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 3000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 10)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 2)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+    socket.setsockopt(zmq.TOS, 0xB8)  # expedited forwarding, where the network listens to it
+    return socket
+
+
+def bind(socket: zmq.Socket[Any], host: str, port: int, key: str) -> int:
+    """Bind and return the port, which the system chooses when `port` is 0.
+
+    Raises
+    ------
+    DeviceError
+        When the address cannot be had.
+    """
+    if ":" in host:
+        socket.setsockopt(zmq.IPV6, 1)
+        host = f"[{host}]"
+    try:
+        socket.bind(f"tcp://{host}:{port or '*'}")
+    except zmq.ZMQError as error:
+        socket.close(linger=0)
+        what = f"{host}:{port}"
+        if error.errno == zmq.EADDRINUSE:
+            raise DeviceError(
+                f"{key}: got {what}, which another program uses, expected a free port "
+                "(is another stemd running?)"
+            ) from error
+        raise DeviceError(
+            f"{key}: got {what} ({error.strerror}), expected a local address"
+        ) from error
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    return int(endpoint.rpartition(":")[2])
+
+
+class Publisher:
+    """An XPUB socket that knows who is connected and what they want."""
+
+    def __init__(
+        self, context: zmq.Context[Any], host: str, port: int, key: str, queued: int
+    ) -> None:
+        self.socket = hardened(context.socket(zmq.XPUB))
+        self.socket.setsockopt(zmq.SNDHWM, queued)
+        self.socket.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
+        # Subscribers have nothing to say but topics.
+        self.socket.setsockopt(zmq.MAXMSGSIZE, 1024)
+        self._monitor = self.socket.get_monitor_socket(
+            zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+        )
+        try:
+            self.port = bind(self.socket, host, port, key)
+        except DeviceError:
+            self._monitor.close(linger=0)
+            raise
+        self._prefixes: set[bytes] = set()
+        self._crowded = False
+        self._peers: set[int] = set()
+
+    @property
+    def subscribers(self) -> int:
+        """Connections."""
+        return len(self._peers)
+
+    def wants(self, topic: bytes) -> bool:
+        """Whether any subscription covers the topic."""
+        return self._crowded or any(topic.startswith(prefix) for prefix in self._prefixes)
+
+    def service(self) -> bool:
+        """Read subscriptions; True when they changed."""
+        changed = False
+        while True:
+            try:
+                message = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if message[:1] == b"\1":
+                if len(self._prefixes) < MAX_PREFIXES:
+                    self._prefixes.add(message[1:])
+                else:
+                    self._crowded = True
+                changed = True
+            elif message[:1] == b"\0":
+                self._prefixes.discard(message[1:])
+                changed = True
+        while True:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._peers.add(event["value"])
+            else:
+                self._peers.discard(event["value"])
+        return changed
+
+    def close(self) -> None:
+        """Give the port back."""
+        self.socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self.socket.close(linger=0)
+
+
+class ZeroMQSink:
+    """Two XPUB sockets: audio, and everything small.
+
+    Parameters
+    ----------
+    context : zmq.Context
+    host : str
+        Where to bind.
+    audio_port, features_port : int
+        0: the system chooses; see the attributes of the same names.
+    spec : StreamSpec
+    feeds : sequence of str
+    describe : callable
+        Returns the welcome descriptor, JSON-able.
+    status : callable
+        Returns the status, JSON-able; called once a second and on a change of state.
+
+    Raises
+    ------
+    DeviceError
+        When a port is taken.
+
+    Process:  publish only, one thread.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        host: str,
+        audio_port: int,
+        features_port: int,
+        spec: StreamSpec,
+        feeds: Sequence[str],
+        describe: Callable[[], dict[str, Any]],
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._spec = spec
+        self._describe = describe
+        self._status = status
+        hops = max(MIN_QUEUED_HOPS, math.ceil(QUEUED_S / spec.hop_s))
+        # A subscriber of single stems gets four messages per hop.
+        self._audio = Publisher(context, host, audio_port, "zeromq.audio_port", hops * len(STEMS))
+        try:
+            self._small = Publisher(
+                context, host, features_port, "zeromq.features_port", hops * len(SOURCES)
+            )
+        except DeviceError:
+            self._audio.close()
+            raise
+        self.audio_port = self._audio.port
+        self.features_port = self._small.port
+        self._feeds = tuple(feeds)
+        self._feature_messages = [
+            [_feature_message(topics.features(feed, source)) for source in SOURCES]
+            for feed in feeds
+        ]
+        self._audio_plan: list[tuple[int, int, bytes]] = []
+        self._feature_plan: list[tuple[int, int, bytearray, int]] = []
+        self._event_topics = [topics.events(feed) for feed in feeds]
+        self._event_wanted = [False] * len(feeds)
+        self._event_seq = [0] * len(feeds)
+        self._session = 0
+        self._header = bytearray(HEADER_BYTES)
+        self._welcome = b""
+        self._status_due = 0.0
+        self._state = ""
+        self.sent = 0
+        self.bytes = 0
+        self._set_welcome()
+
+    @property
+    def subscribers(self) -> int:
+        """Connections of both sockets."""
+        return self._audio.subscribers + self._small.subscribers
+
+    def write(self, hop: Any) -> None:
+        """Send one hop to those who want it."""
+        session = int(hop["session"])
+        if session != self._session:
+            self._session = session
+            self._event_seq = [0] * len(self._feeds)
+            self._set_welcome()
+        now_ns = time.monotonic_ns()
+        self._send_features(hop, now_ns)
+        self._send_audio(hop, now_ns)
+
+    def service(self) -> None:
+        """Take new subscriptions, say how we are."""
+        if self._audio.service() | self._small.service():
+            self._plan()
+        now = time.monotonic()
+        status = None
+        if now >= self._status_due:
+            self._status_due = max(self._status_due + STATUS_S, now)
+            self._set_welcome()
+            status = self._status()
+        if status is not None:
+            self._send_status(status)
+
+    def announce(self) -> None:
+        """Send status and welcome now: the state changed."""
+        self._set_welcome()
+        self._send_status(self._status())
+
+    def close(self) -> None:
+        """Give the ports back."""
+        self._audio.close()
+        self._small.close()
+
+    def _plan(self) -> None:
+        """List what is wanted, so that a hop looks at nothing else."""
+        self._audio_plan = [
+            (b, topics.stem_code(stem), topic)
+            for b, feed in enumerate(self._feeds)
+            for stem in (*SOURCES, topics.ALL)
+            if self._audio.wants(topic := topics.audio(feed, stem))
+        ]
+        self._feature_plan = [
+            (b, i, message, at)
+            for b, row in enumerate(self._feature_messages)
+            for i, (message, at) in enumerate(row)
+            if self._small.wants(bytes(message[: at - 1]))
+        ]
+        self._event_wanted = [self._small.wants(topic) for topic in self._event_topics]
+
+    def _send_audio(self, hop: Any, now_ns: int) -> None:
+        n = self._spec.hop_length
+        for b, code, topic in self._audio_plan:
+            if code == STEM_ALL:
+                samples = hop["stems"][b]
+            elif code == 0:
+                samples = hop["mix"][b]
+            else:
+                samples = hop["stems"][b, code - 1]
+            pack_header(
+                self._header,
+                0,
+                int(hop["session"]),
+                int(hop["seq"]),
+                int(hop["sample_pos"]),
+                int(hop["t_capture_ns"]),
+                now_ns,
+                float(hop["rate_measured"]),
+                self._spec.samplerate,
+                n,
+                samples.size // n,
+                DTYPE_F32,
+                code,
+                int(hop["state"]),
+                int(hop["flags"]),
+                int(hop["latency"]),
+                int(hop["lost_input"]),
+                int(hop["config_rev"]),
+                samples.nbytes,
+            )
+            self._send(self._audio.socket, topic, self._header, samples)
+
+    def _send_features(self, hop: Any, now_ns: int) -> None:
+        n = self._spec.hop_length
+        features = hop["features"]
+        first_ns = self._feature_time(hop)
+        for b, i, message, at in self._feature_plan:
+            pack_header(
+                message,
+                at,
+                int(hop["session"]),
+                int(hop["seq"]),
+                int(hop["sample_pos"]),
+                first_ns,
+                now_ns,
+                float(hop["rate_measured"]),
+                self._spec.samplerate,
+                n,
+                N_FEATURES,
+                DTYPE_F32,
+                i,
+                int(hop["state"]),
+                int(hop["flags"]),
+                self._spec.feature_latency,
+                int(hop["lost_input"]),
+                int(hop["config_rev"]),
+                4 * N_FEATURES,
+            )
+            message[at + HEADER_BYTES :] = features[b, i].tobytes()
+            self._send(self._small.socket, message)
+        if any(self._event_wanted) and features[:, :, _ONSET].any():
+            self._send_events(hop, first_ns, now_ns)
+
+    def _send_events(self, hop: Any, first_ns: int, now_ns: int) -> None:
+        rate = self._spec.samplerate
+        first = int(hop["sample_pos"]) - self._spec.feature_latency
+        for b, i in np.argwhere(hop["features"][:, :, _ONSET] > 0.0).tolist():
+            if not self._event_wanted[b]:
+                continue
+            row = hop["features"][b, i]
+            offset = round(float(row[_OFFSET]))
+            pack_header(
+                self._header,
+                0,
+                int(hop["session"]),
+                self._event_seq[b],
+                max(first + offset, 0),
+                first_ns + round(offset * 1e9 / rate) if first_ns else 0,
+                now_ns,
+                float(hop["rate_measured"]),
+                rate,
+                1,
+                1,
+                DTYPE_FIELDS,
+                i,
+                int(hop["state"]),
+                int(hop["flags"]),
+                0,
+                int(hop["lost_input"]),
+                int(hop["config_rev"]),
+                EVENT.size,
+            )
+            self._event_seq[b] += 1
+            payload = encode_event(EVENT_ONSET, int(row[_COUNT]), float(row[_STRENGTH]))
+            self._send(self._small.socket, self._event_topics[b], self._header, payload)
+
+    def _feature_time(self, hop: Any) -> int:
+        """UTC of the first sample the features describe: the audio's content began earlier."""
+        first_ns = int(hop["t_capture_ns"])
+        if first_ns == 0:
+            return 0
+        later = int(hop["latency"]) - self._spec.feature_latency
+        return first_ns + round(later * 1e9 / self._spec.samplerate)
+
+    def _set_welcome(self) -> None:
+        """Late joiners get the newest descriptor; those who are here get it when it changes."""
+        welcome = topics.WELCOME + topics.SEPARATOR + encode_json(self._describe())
+        if welcome == self._welcome:
+            return
+        self._welcome = welcome
+        for publisher in (self._audio, self._small):
+            publisher.socket.setsockopt(zmq.XPUB_WELCOME_MSG, welcome)
+            self._send(publisher.socket, welcome)
+
+    def _send_status(self, status: dict[str, Any]) -> None:
+        self._send(self._small.socket, topics.STATUS + topics.SEPARATOR + encode_json(status))
+
+    def _send(self, socket: zmq.Socket[Any], *frames: Any) -> None:
+        # XPUB drops for a full subscriber instead of refusing.
+        last = len(frames) - 1
+        for i, frame in enumerate(frames):
+            socket.send(frame, zmq.NOBLOCK | (zmq.SNDMORE if i < last else 0))
+            self.bytes += frame.nbytes if isinstance(frame, np.ndarray) else len(frame)
+        self.sent += 1
+
+
+def _feature_message(topic: bytes) -> tuple[bytearray, int]:
+    """A whole single-frame message to be filled, and where its header starts."""
+    at = len(topic) + 1
+    message = bytearray(at + HEADER_BYTES + 4 * N_FEATURES)
+    message[:at] = topic + topics.SEPARATOR
+    return message, at
