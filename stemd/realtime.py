@@ -26,8 +26,8 @@ def enter(role: str, realtime: bool, lock_memory: bool) -> list[str]:
     gc.disable()  # collections take 20 ms and more; roles take all they need before they are ready
     if realtime and hasattr(os, "sched_setscheduler"):
         try:
-            flags = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-            os.sched_setscheduler(0, flags, os.sched_param(PRIORITY[role]))
+            # Threads made later inherit it: PortAudio's callback, the model's thread.
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY[role]))
         except OSError as error:
             refused.append(f"{role}: no real-time scheduling ({error.strerror})")
     elif realtime:

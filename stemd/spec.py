@@ -29,6 +29,8 @@ FEATURES = (
 )
 N_FEATURES = len(FEATURES)
 
+ONSET_THRESHOLD = 0.12  # default of the flux that may be an onset: mean rise over bands, nats
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .shared import SharedHandle, SharedRecord, encode, text
-from .spec import N_STEMS, SOURCES
+from .spec import N_STEMS, ONSET_THRESHOLD, SOURCES
 
 
 class State(IntEnum):
@@ -171,7 +171,7 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("mute", "<i4", (n_feeds, N_STEMS)),
         ("solo", "<i4", (n_feeds, N_STEMS)),
         ("bypass", "<i4", (n_feeds,)),
-        ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),
+        ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),  # mean rise over the bands, nats
         ("paused", "<i4"),
         ("recording", "<i4"),
     ]
@@ -208,6 +208,7 @@ class Status:
         """Take the memory; gains at unity."""
         status = cls(SharedRecord.create(_dtype(n_feeds)), n_feeds)
         status.mixer["gain"] = 1.0
+        status.mixer["onset_threshold"] = ONSET_THRESHOLD
         return status
 
     @classmethod

@@ -108,8 +108,9 @@ class Intake:
             self.forget = False
         while self._fill < hop_length:
             if self._gap:
-                self._conceal(min(self._gap, hop_length - self._fill))
-                self._gap -= min(self._gap, hop_length - self._fill)
+                n = min(self._gap, hop_length - self._fill)
+                self._gap -= n
+                self._conceal(n)
                 continue
             block = self._ring.block()
             if block is None:

@@ -15,10 +15,10 @@ from ..outbox import Outbox
 from ..processors.deadline import DeadlineModel
 from ..processors.features import Features
 from ..processors.masknet import MaskNet, find_model
-from ..processors.mixer import StemMixer
+from ..processors.mixer import Mixer
 from ..processors.separator import HopSeparator
 from ..ring import Ring
-from ..spec import N_CHANNELS, SOURCES
+from ..spec import N_CHANNELS, N_STEMS, SOURCES
 from ..status import (
     FLAG_CLIPPED,
     FLAG_CONFIG,
@@ -70,21 +70,11 @@ class Pipeline:
         )
         self._budget_s = config.model.deadline * spec.hop_s
         self.separator = HopSeparator(spec, self._model)
-        self.mixer = StemMixer(spec)
+        self.mixer = Mixer(spec)
         self.features = Features(spec)
         waits = config.source.kind == "stdin" or config.source.pace == "fast"
         self._lossless = waits
-        pairs = [(f.channels[0] - 1, f.channels[-1] - 1) for f in config.feed]
         self._warm()
-        self.intake = Intake(
-            self.ring,
-            pairs,
-            spec,
-            section,
-            stall_s=config.runtime.stall_ms * 1e-3,
-            max_backlog=0 if waits else config.runtime.max_backlog_hops * spec.hop_length,
-            trust_clock=config.source.timeline == "device",
-        )
         self._hop_ns = spec.hop_length * SECOND_NS // spec.samplerate
         self._smoothing = min(spec.hop_s / LOAD_SMOOTHING_S, 1.0)
         self._mixer_rev = -1
@@ -100,6 +90,20 @@ class Pipeline:
         section["state"] = State.STARTING
         Status.set_text(section, "model", net.name)
         Status.set_text(section, "provider", net.provider)
+
+    def listen_to(self, links: Links) -> None:
+        """Begin with what the ring receives from now on; the last thing before the first hop."""
+        config = links.config
+        backlog = config.runtime.max_backlog_hops * self.spec.hop_length
+        self.intake = Intake(
+            self.ring,
+            [(f.channels[0] - 1, f.channels[-1] - 1) for f in config.feed],
+            self.spec,
+            self.section,
+            stall_s=config.runtime.stall_ms * 1e-3,
+            max_backlog=0 if self._lossless else backlog,
+            trust_clock=config.source.timeline == "device",
+        )
 
     def _warm(self) -> None:
         """Compile, plan and touch everything, on memory laid out as the outbox is."""
@@ -117,7 +121,7 @@ class Pipeline:
         """One hop, from samples to stems and features."""
         separator = self.separator
         separator.process(hop, record["stems"], record["mix"], deadline_s)
-        self.features.process(separator, record["stems"], record["mix"], record["features"])
+        self.features.process(separator, record["mix"], record["stems"], record["features"])
         self.mixer.process(record["stems"])
 
     def step(self, now_ns: int) -> bool:
@@ -133,7 +137,8 @@ class Pipeline:
             self.separator.reset()
             self.features.reset()
         if intake.flags & FLAG_DISCONTINUITY:
-            self.features.seam()
+            for feed in range(self.spec.n_feeds):
+                self.features.seam(feed)
         record = self.outbox.claim()
         deadline_s = max(intake.arrival_ns, started_ns) * 1e-9 + self._budget_s
         self._hop(intake.hop, record, deadline_s)
@@ -151,11 +156,14 @@ class Pipeline:
             return
         self._mixer_rev = rev
         self._paused = bool(mixer["paused"])
-        gain = np.zeros_like(mixer["gain"]) if self._paused else mixer["gain"]
-        self.mixer.set(gain, mixer["mute"], mixer["solo"])
-        for feed, bypass in enumerate(mixer["bypass"]):
-            self.separator.set_bypass(bool(bypass), feed)
-        self.features.set_thresholds(mixer["onset_threshold"])
+        for feed in range(self.spec.n_feeds):
+            self.separator.set_bypass(bool(mixer["bypass"][feed]), feed)
+            for stem in range(N_STEMS):
+                self.mixer.set_gain(stem, float(mixer["gain"][feed, stem]), feed)
+                self.mixer.set_solo(stem, bool(mixer["solo"][feed, stem]), feed)
+                mute = self._paused or bool(mixer["mute"][feed, stem])
+                self.mixer.set_mute(stem, mute, feed)
+        self.features.onset.threshold[:] = mixer["onset_threshold"][0]
         self.intake.flags |= FLAG_CONFIG
 
     def _stamp(self, record: Any, started_ns: int) -> None:
@@ -221,6 +229,7 @@ def run(links: Links) -> None:
         role.reason(str(error))
         sys.exit(error.exit_code)
     role.ready()
+    pipeline.listen_to(links)
     wake = links.wake["separate"]
     while not role.stopping and not pipeline.intake.finished:
         if not pipeline.step(time.monotonic_ns()):
