@@ -14,12 +14,12 @@ from stemd.kernels.jit import kernel
     fastmath=True,
 )
 def band_levels(spectra, masked, edges, gain, levels):
-    """log(1 + gain * band magnitude) of the mix, the masked stems, and what they leave of the mix.
+    """Magnitude in each band of the mix, of the masked stems, and of what they leave of the mix.
 
     spectra : (b, c, f) complex64
     masked : (b, s - 1, c, f) complex64
     edges : (n_bands + 1,) int64, bins
-    gain : float32
+    gain : times the root of the power
     levels : (b, 1 + s, n_bands) float32, overwritten
     """
     n_feeds, n_masked, n_channels, _ = masked.shape
@@ -51,36 +51,49 @@ def band_levels(spectra, masked, edges, gain, levels):
         for source in range(last + 1):
             for band in range(n_bands):
                 level = levels[b, source, band]
-                levels[b, source, band] = np.float32(math.log(1.0 + gain * math.sqrt(level)))
+                levels[b, source, band] = gain * np.float32(math.sqrt(level))
 
 
-@kernel("void(float32[:, :, ::1], float32[:, :, :, ::1], int64, float32[:, ::1])")
-def rising_flux(levels, past, newest, flux):
-    """Mean over bands of the rise above the loudest of the old frames and neighbouring bands.
+@kernel(
+    "void(float32[:, :, ::1], float32[:, :, :, ::1], int64, float32[:, ::1], float32,"
+    "float32[:, ::1])",
+    fastmath=True,
+)
+def rising_flux(levels, past, oldest, leak, knee, flux):
+    """Mean over bands of the log rise above the loudest of the old frames and neighbouring bands.
 
     levels : (b, source, n_bands) float32
-    past : (n_past, b, source, n_bands) float32, the frame at `newest` overwritten with `levels`
-    newest : place of the frame n_past hops ago; the one after it is n_past - 1 hops ago
+    past : (n_past, b, source, n_bands) float32; the frame at `oldest` is overwritten with `levels`
+    oldest : place of the frame n_past hops ago; the one after it is n_past - 1 hops ago
+    leak : (n_bands, n_bands) float32, what of a band's magnitude may appear in another
+    knee : magnitude below which levels are linear rather than logarithmic
     flux : (b, source) float32, overwritten
 
     Source: Böck & Widmer, Maximum filter vibrato suppression for onset detection, DAFx 2013.
-    Deviation: bands of a third of an octave, and the maximum runs over two old frames as well.
+    Deviation: bands of a third of an octave; the maximum runs over two old frames as well; what may
+    be the window's sidelobes of another band is taken as no rise.  They swing with the phase of
+    a low note, by tens of dB.
     """
     n_past, n_feeds, n_sources, n_bands = past.shape
-    after = (newest + 1) % n_past
+    after = (oldest + 1) % n_past
     for b in range(n_feeds):
         for source in range(n_sources):
-            old = past[newest, b, source]
+            now = levels[b, source]
+            old = past[oldest, b, source]
             less_old = past[after, b, source]
             total = np.float32(0.0)
             for band in range(n_bands):
                 ceiling = np.float32(0.0)
                 for near in range(max(band - 1, 0), min(band + 2, n_bands)):
-                    ceiling = max(ceiling, old[near], less_old[near])
-                total += max(levels[b, source, band] - ceiling, np.float32(0.0))
+                    ceiling = max(ceiling, max(old[near], less_old[near]))
+                if now[band] > ceiling:
+                    blur = knee
+                    for other in range(n_bands):
+                        blur += leak[band, other] * now[other]
+                    total += np.float32(math.log((now[band] + blur) / (ceiling + blur)))
             flux[b, source] = total / np.float32(n_bands)
             for band in range(n_bands):
-                old[band] = levels[b, source, band]
+                old[band] = now[band]
 
 
 @kernel(
@@ -130,46 +143,51 @@ def pick_onsets(
             muted[b] -= 1
 
 
-@kernel("int64(float32[:, ::1], float32[:, :, ::1], float32[::1], int64, int64, int64)")
-def attack_start(frames, masked_frames, window, source, start, grain):
-    """Where, from `start` to the end of the frame, energy rises most: first sample of that grain.
+@kernel(
+    "int64(float32[:, ::1], float32[:, :, ::1], float32[::1], int64, int64, int64, float32[::1])"
+)
+def attack_start(frames, masked_frames, window, source, start, grain, energies):
+    """First sample of the grain where, from `start` to the end, energy rises by the largest factor.
 
     frames : (c, n_fft) float32, the windowed mix
     masked_frames : (s - 1, c, n_fft) float32, the windowed stems
     window : (n_fft,) float32, analysis
     source : 0 mix, 1 ... s - 1 the stems, s what they leave
-    start : sample of the frame; at least 8 grains lie before it
+    start : sample of the frame, > 0
     grain : samples
+    energies : (n_fft // grain,) float32, overwritten
     """
     n_channels, n_fft = frames.shape
     n_masked = masked_frames.shape[0]
-    before = 8
+    before = min(8, (start - 1) // grain)
     first = start - before * grain
     count = (n_fft - first) // grain
-    recent = np.float32(0.0)
-    # sums of a growing ring are kept as running totals: no array is made here
-    best = np.float32(0.0)
-    best_at = start
+    largest = np.float32(0.0)
     for g in range(count):
         energy = np.float32(0.0)
-        weight = np.float32(1e-3)
+        weight = np.float32(0.05 * grain)  # the newest samples are all but windowed away
         for n in range(first + g * grain, first + (g + 1) * grain):
             weight += window[n] * window[n]
             for c in range(n_channels):
-                if source == 0:
-                    x = frames[c, n]
-                elif source <= n_masked:
-                    x = masked_frames[source - 1, c, n]
+                # differences: a note that sounds on must not hide the stick
+                if source == 0 or source > n_masked:
+                    x = frames[c, n] - frames[c, n - 1]
                 else:
-                    x = frames[c, n]
+                    x = masked_frames[source - 1, c, n] - masked_frames[source - 1, c, n - 1]
+                if source > n_masked:
                     for s in range(n_masked):
-                        x -= masked_frames[s, c, n]
+                        x -= masked_frames[s, c, n] - masked_frames[s, c, n - 1]
                 energy += x * x
-        energy /= weight
-        if g >= before:
-            rise = energy - np.float32(2.0) * recent
-            if rise > best:
-                best = rise
-                best_at = first + g * grain
-        recent += (energy - recent) / np.float32(min(g + 1, before))
+        energies[g] = energy / weight
+        largest = max(largest, energies[g])
+    floor = np.float32(0.05) * largest + np.float32(1e-20)
+    recent = np.float32(0.0)
+    best = np.float32(0.0)
+    best_at = start
+    for g in range(count):
+        rise = (energies[g] + floor) / (recent + floor)
+        if g >= before and rise > best:
+            best = rise
+            best_at = first + g * grain
+        recent += (energies[g] - recent) / np.float32(min(g + 1, 8))
     return best_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
 from stemd.kernels.window import window_pair
@@ -16,13 +17,14 @@ OFFSET = FEATURES.index("onset_offset")
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 BANDS_PER_OCTAVE = 3
-GAIN = 3000.0  # levels are logarithmic above -70 dBFS, linear below: hiss does not count
+KNEE = 1.0 / 3000.0  # -70 dBFS: below it levels are linear, so that hiss does not count
+LEAK_MARGIN = 2.0  # times the sidelobes' envelope
 LAG_MS = 11.0  # a rise is measured over this time: a plucked string takes about as long
 REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
 USUAL_MS = 150.0  # memory of what flux is usual
 SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset
 GRAIN = 32  # samples: resolution of the offset
-THRESHOLD = 0.12  # mean rise over all bands, in nats
+THRESHOLD = 0.07  # mean rise over all bands, in nats; steady noise stays below 0.062
 
 
 class Onset:
@@ -44,12 +46,13 @@ class Onset:
         self._window, _ = window_pair(spec.n_fft, hop_length)
         # so that a sine has its amplitude as band magnitude
         energy = float(np.sum(self._window.astype(np.float64) ** 2))
-        self._gain = np.float32(GAIN * 2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        self._gain = np.float32(2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        self._leak = leakage(self._edges, spec)
         n_past = 1 + max(1, round(spec.samples(LAG_MS) / hop_length))
         n_bands = len(self._edges) - 1
         self._levels = np.zeros((n_feeds, n_sources, n_bands), np.float32)
         self._past = np.zeros((n_past, n_feeds, n_sources, n_bands), np.float32)
-        self._newest = 0
+        self._oldest = 0
         shape = (n_feeds, n_sources)
         self._flux = np.zeros(shape, np.float32)
         self._mean = np.zeros(shape, np.float32)
@@ -65,9 +68,9 @@ class Onset:
         self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
         self._decay = np.float32(np.exp(-hop_length / spec.samples(USUAL_MS)))
         # an attack is looked for in the newest hop and as far back as flux looks
-        reach = min(n_past * hop_length, spec.n_fft - hop_length - 8 * GRAIN)
-        self._search = spec.n_fft - hop_length - max(reach, 0)
         self._hop_start = spec.n_fft - hop_length
+        self._search = max(self._hop_start - n_past * hop_length, 1)
+        self._energies = np.zeros(spec.n_fft // GRAIN, np.float32)
         self.reset()
 
     def process(
@@ -87,8 +90,10 @@ class Onset:
             The four onset columns overwritten.
         """
         band_levels(spectra, masked, self._edges, self._gain, self._levels)
-        rising_flux(self._levels, self._past, self._newest, self._flux)
-        self._newest = (self._newest + 1) % len(self._past)
+        rising_flux(
+            self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self._flux
+        )
+        self._oldest = (self._oldest + 1) % len(self._past)
         pick_onsets(
             self._flux,
             self.threshold,
@@ -123,19 +128,45 @@ class Onset:
         self._armed[which] = True
         self._since[which] = self._refractory
         if feed is None:
-            self._newest = 0
+            self._oldest = 0
 
     def _locate(self, frames: Float32Array, masked_frames: Float32Array, out: Float32Array) -> None:
         for feed, source in np.argwhere(self._declared):
             start = attack_start(
-                frames[feed], masked_frames[feed], self._window, source, self._search, GRAIN
+                frames[feed],
+                masked_frames[feed],
+                self._window,
+                source,
+                self._search,
+                GRAIN,
+                self._energies,
             )
             out[feed, source, OFFSET] = start - self._hop_start
 
 
-def band_edges(spec: StreamSpec) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def band_edges(spec: StreamSpec) -> npt.NDArray[np.int64]:
     """Edges in bins of bands a third of an octave wide, none narrower than a bin."""
     octaves = np.log2(min(HIGHEST_HZ, spec.samplerate / 2) / LOWEST_HZ)
     hz = LOWEST_HZ * 2.0 ** (np.arange(int(octaves * BANDS_PER_OCTAVE) + 1) / BANDS_PER_OCTAVE)
     bins = np.round(hz * spec.n_fft / spec.samplerate).astype(np.int64)
     return np.unique(np.clip(bins, 1, spec.n_bins))
+
+
+def leakage(edges: npt.NDArray[np.int64], spec: StreamSpec) -> Float32Array:
+    """What of band j's magnitude the window's sidelobes may spill into band i.
+
+    The window falls to 0 with a corner of slope pi / (2 hop_length), whose transform is that slope
+    over the angular frequency squared; the window's sum is 2 / pi * n_fft.
+
+    Returns
+    -------
+    leak : (n_bands, n_bands) float32
+    """
+    centre = 0.5 * (edges[:-1] + edges[1:])
+    width = np.diff(edges)
+    apart = np.maximum(np.abs(centre[:, None] - centre[None, :]), 1.0)
+    image = centre[:, None] + centre[None, :]  # the same at negative frequency
+    envelope = spec.n_fft / (16.0 * spec.hop_length) * (1.0 / apart**2 + 1.0 / image**2)
+    leak = np.minimum(LEAK_MARGIN * envelope * np.sqrt(width)[:, None], 1.0)
+    np.fill_diagonal(leak, 0.0)
+    return leak.astype(np.float32)
