@@ -67,6 +67,7 @@ class Pitch:
         self._found_feeds = self._found.reshape(n_feeds, n_sources, 2)
         self._every = 2 if spec.hop_s < EVERY_MS * 1e-3 else 1
         self._turn = 0
+        self.transforms = (rows, n_padded, self._every)  # of that length, there and back, per hops
 
     def process(self, mix: Float32Array, stems: Float32Array, out: Float32Array) -> None:
         """Take the next hop of audio.

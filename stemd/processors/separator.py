@@ -129,10 +129,19 @@ class HopSeparator:
         deadline : float or None
             Passed to the model: when its masks must be there, on its clock.
         """
-        spectra = self._analysis.process(hop)
+        self.analyse(hop)
         model = self.model
-        masks = None if model is None else model.process(spectra, deadline)
+        masks = None if model is None else model.process(self.spectra, deadline)
         self._take(masks, model)
+        self.synthesise(stems_out, mix_out)
+
+    def analyse(self, hop: Float32Array) -> None:
+        """The first part of `process`: `spectra` and `frames` of the newest frame."""
+        self._analysis.process(hop)
+
+    def synthesise(self, stems_out: Float32Array, mix_out: Float32Array) -> None:
+        """The last part of `process`: apply the masks held, finish the hop before the newest."""
+        spectra = self.spectra
         if self._complex:
             apply_complex(self._held_complex, spectra, self._wet, self.masked)
         else:
