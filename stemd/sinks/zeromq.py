@@ -25,9 +25,9 @@ MIN_QUEUED_HOPS = 64  # a healthy reader was seen to lose hops in a 17 ms stall 
 QUEUED_S = 0.2
 SEND_BUFFER_BYTES = 131_072  # the kernel's queue adds to ours, and to what a stalled reader holds
 STATUS_S = 1.0
+MESSAGES_PER_SERVICE = 256  # so that a flood leaves time for audio
 MAX_PREFIXES = 4096  # subscriptions remembered; beyond, everything counts as wanted
 
-_RMS = FEATURES.index("rms")
 _ONSET = FEATURES.index("onset")
 _STRENGTH = FEATURES.index("onset_strength")
 _COUNT = FEATURES.index("onset_count")
@@ -111,7 +111,7 @@ class Publisher:
     def service(self) -> bool:
         """Read subscriptions; True when they changed."""
         changed = False
-        while True:
+        for _ in range(MESSAGES_PER_SERVICE):
             try:
                 message = self.socket.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -125,7 +125,7 @@ class Publisher:
             elif message[:1] == b"\0":
                 self._prefixes.discard(message[1:])
                 changed = True
-        while True:
+        for _ in range(MESSAGES_PER_SERVICE):
             try:
                 event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
@@ -208,7 +208,6 @@ class ZeroMQSink:
         self._header = bytearray(HEADER_BYTES)
         self._welcome = b""
         self._status_due = 0.0
-        self._state = ""
         self.sent = 0
         self.bytes = 0
         self._set_welcome()
@@ -234,18 +233,15 @@ class ZeroMQSink:
         if self._audio.service() | self._small.service():
             self._plan()
         now = time.monotonic()
-        status = None
         if now >= self._status_due:
-            self._status_due = max(self._status_due + STATUS_S, now)
-            self._set_welcome()
-            status = self._status()
-        if status is not None:
-            self._send_status(status)
+            self._status_due = now + STATUS_S
+            self.announce()
 
     def announce(self) -> None:
-        """Send status and welcome now: the state changed."""
+        """Send status, and welcome when it changed, now."""
         self._set_welcome()
-        self._send_status(self._status())
+        status = encode_json(self._status())
+        self._send(self._small.socket, topics.STATUS + topics.SEPARATOR + status)
 
     def close(self) -> None:
         """Give the ports back."""
@@ -269,69 +265,67 @@ class ZeroMQSink:
         self._event_wanted = [self._small.wants(topic) for topic in self._event_topics]
 
     def _send_audio(self, hop: Any, now_ns: int) -> None:
+        if not self._audio_plan:
+            return
         n = self._spec.hop_length
+        stems, mix = hop["stems"], hop["mix"]
+        stamp = _stamp(hop, now_ns)
+        first_ns, latency = int(hop["t_capture_ns"]), int(hop["latency"])
+        seq, sample_pos = int(hop["seq"]), int(hop["sample_pos"])
         for b, code, topic in self._audio_plan:
             if code == STEM_ALL:
-                samples = hop["stems"][b]
+                samples = stems[b]
             elif code == 0:
-                samples = hop["mix"][b]
+                samples = mix[b]
             else:
-                samples = hop["stems"][b, code - 1]
+                samples = stems[b, code - 1]
             pack_header(
                 self._header,
                 0,
-                int(hop["session"]),
-                int(hop["seq"]),
-                int(hop["sample_pos"]),
-                int(hop["t_capture_ns"]),
-                now_ns,
-                float(hop["rate_measured"]),
-                self._spec.samplerate,
-                n,
-                samples.size // n,
-                DTYPE_F32,
-                code,
-                int(hop["state"]),
-                int(hop["flags"]),
-                int(hop["latency"]),
-                int(hop["lost_input"]),
-                int(hop["config_rev"]),
-                samples.nbytes,
+                seq=seq,
+                sample_pos=sample_pos,
+                t_capture_ns=first_ns,
+                rate_nominal=self._spec.samplerate,
+                n_frames=n,
+                n_channels=samples.size // n,
+                dtype=DTYPE_F32,
+                stem=code,
+                latency_frames=latency,
+                payload_bytes=samples.nbytes,
+                **stamp,
             )
             self._send(self._audio.socket, topic, self._header, samples)
 
     def _send_features(self, hop: Any, now_ns: int) -> None:
-        n = self._spec.hop_length
         features = hop["features"]
+        onsets = any(self._event_wanted) and features[:, :, _ONSET].any()
+        if not self._feature_plan and not onsets:
+            return
         first_ns = self._feature_time(hop)
+        stamp = _stamp(hop, now_ns)
+        seq, sample_pos = int(hop["seq"]), int(hop["sample_pos"])
         for b, i, message, at in self._feature_plan:
             pack_header(
                 message,
                 at,
-                int(hop["session"]),
-                int(hop["seq"]),
-                int(hop["sample_pos"]),
-                first_ns,
-                now_ns,
-                float(hop["rate_measured"]),
-                self._spec.samplerate,
-                n,
-                N_FEATURES,
-                DTYPE_F32,
-                i,
-                int(hop["state"]),
-                int(hop["flags"]),
-                self._spec.feature_latency,
-                int(hop["lost_input"]),
-                int(hop["config_rev"]),
-                4 * N_FEATURES,
+                seq=seq,
+                sample_pos=sample_pos,
+                t_capture_ns=first_ns,
+                rate_nominal=self._spec.samplerate,
+                n_frames=self._spec.hop_length,
+                n_channels=N_FEATURES,
+                dtype=DTYPE_F32,
+                stem=i,
+                latency_frames=self._spec.feature_latency,
+                payload_bytes=4 * N_FEATURES,
+                **stamp,
             )
             message[at + HEADER_BYTES :] = features[b, i].tobytes()
             self._send(self._small.socket, message)
-        if any(self._event_wanted) and features[:, :, _ONSET].any():
-            self._send_events(hop, first_ns, now_ns)
+        if onsets:
+            self._send_events(hop, first_ns, stamp)
 
-    def _send_events(self, hop: Any, first_ns: int, now_ns: int) -> None:
+    def _send_events(self, hop: Any, first_ns: int, stamp: dict[str, Any]) -> None:
         rate = self._spec.samplerate
         first = int(hop["sample_pos"]) - self._spec.feature_latency
         for b, i in np.argwhere(hop["features"][:, :, _ONSET] > 0.0).tolist():
@@ -342,23 +336,18 @@ class ZeroMQSink:
             pack_header(
                 self._header,
                 0,
-                int(hop["session"]),
-                self._event_seq[b],
-                max(first + offset, 0),
-                first_ns + round(offset * 1e9 / rate) if first_ns else 0,
-                now_ns,
-                float(hop["rate_measured"]),
-                rate,
-                1,
-                1,
-                DTYPE_FIELDS,
-                i,
-                int(hop["state"]),
-                int(hop["flags"]),
-                0,
-                int(hop["lost_input"]),
-                int(hop["config_rev"]),
-                EVENT.size,
+                seq=self._event_seq[b],
+                # An onset may be dated to just before the stream began.
+                sample_pos=max(first + offset, 0),
+                t_capture_ns=first_ns + round(offset * 1e9 / rate) if first_ns else 0,
+                rate_nominal=rate,
+                n_frames=1,
+                n_channels=1,
+                dtype=DTYPE_FIELDS,
+                stem=i,
+                latency_frames=0,
+                payload_bytes=EVENT.size,
+                **stamp,
             )
             self._event_seq[b] += 1
             payload = encode_event(EVENT_ONSET, int(row[_COUNT]), float(row[_STRENGTH]))
@@ -382,9 +371,6 @@ class ZeroMQSink:
             publisher.socket.setsockopt(zmq.XPUB_WELCOME_MSG, welcome)
             self._send(publisher.socket, welcome)
 
-    def _send_status(self, status: dict[str, Any]) -> None:
-        self._send(self._small.socket, topics.STATUS + topics.SEPARATOR + encode_json(status))
-
     def _send(self, socket: zmq.Socket[Any], *frames: Any) -> None:
         # XPUB drops for a full subscriber instead of refusing.
         last = len(frames) - 1
@@ -392,6 +378,19 @@ class ZeroMQSink:
             socket.send(frame, zmq.NOBLOCK | (zmq.SNDMORE if i < last else 0))
             self.bytes += frame.nbytes if isinstance(frame, np.ndarray) else len(frame)
         self.sent += 1
+
+
+def _stamp(hop: Any, now_ns: int) -> dict[str, Any]:
+    """Header fields that all messages of a hop share."""
+    return {
+        "session": int(hop["session"]),
+        "t_publish_mono_ns": now_ns,
+        "rate_measured": float(hop["rate_measured"]),
+        "state": int(hop["state"]),
+        "flags": int(hop["flags"]),
+        "lost_input_frames": int(hop["lost_input"]),
+        "config_rev": int(hop["config_rev"]),
+    }
 
 
 def _feature_message(topic: bytes) -> tuple[bytearray, int]:

@@ -70,6 +70,7 @@ class Header:
 def pack_header(
     buffer: Any,
     offset: int,
+    *,
     session: int,
     seq: int,
     sample_pos: int,
