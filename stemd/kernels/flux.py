@@ -17,37 +17,39 @@ def band_levels(spectra, masked, edges, gain, levels):
     """Magnitude in each band of the mix, of the masked stems, and of what they leave of the mix.
 
     spectra : (b, c, f) complex64
-    masked : (b, s - 1, c, f) complex64
+    masked : (b, 3, c, f) complex64
     edges : (n_bands + 1,) int64, bins
     gain : times the root of the power
-    levels : (b, 1 + s, n_bands) float32, overwritten
+    levels : (b, 5, n_bands) float32, overwritten
     """
     n_feeds, n_masked, n_channels, _ = masked.shape
     n_bands = edges.shape[0] - 1
     last = n_masked + 1
+    zero = np.float32(0.0)
     for b in range(n_feeds):
         for band in range(n_bands):
             first, end = 2 * edges[band], 2 * edges[band + 1]
-            mix = np.float32(0.0)
-            rest = np.float32(0.0)
-            for s in range(n_masked):
-                power = np.float32(0.0)
-                for c in range(n_channels):
-                    y = masked[b, s, c].view(np.float32)
-                    for i in range(first, end):
-                        power += y[i] * y[i]
-                levels[b, 1 + s, band] = power
+            for source in range(last + 1):
+                levels[b, source, band] = np.float32(0.0)
             for c in range(n_channels):
-                x = spectra[b, c].view(np.float32)
-                y0 = masked[b, 0, c].view(np.float32)
-                y1 = masked[b, 1, c].view(np.float32)
-                y2 = masked[b, 2, c].view(np.float32)
-                for i in range(first, end):
-                    mix += x[i] * x[i]
+                # slices: with an index sum numba checks for negatives and LLVM does not vectorise
+                x = spectra[b, c].view(np.float32)[first:end]
+                y0 = masked[b, 0, c].view(np.float32)[first:end]
+                y1 = masked[b, 1, c].view(np.float32)[first:end]
+                y2 = masked[b, 2, c].view(np.float32)[first:end]
+                p, p0, p1, p2, rest = zero, zero, zero, zero, zero
+                for i in range(x.shape[0]):
+                    p += x[i] * x[i]
+                    p0 += y0[i] * y0[i]
+                    p1 += y1[i] * y1[i]
+                    p2 += y2[i] * y2[i]
                     r = x[i] - y0[i] - y1[i] - y2[i]
                     rest += r * r
-            levels[b, 0, band] = mix
-            levels[b, last, band] = rest
+                levels[b, 0, band] += p
+                levels[b, 1, band] += p0
+                levels[b, 2, band] += p1
+                levels[b, 3, band] += p2
+                levels[b, 4, band] += rest
         for source in range(last + 1):
             for band in range(n_bands):
                 level = levels[b, source, band]
@@ -97,25 +99,27 @@ def rising_flux(levels, past, oldest, leak, knee, flux):
 
 
 @kernel(
-    "void(float32[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1], boolean[:, ::1],"
-    "int64[:, ::1], int64[::1], int64, float32, float32[:, ::1], boolean[:, ::1])"
+    "int64(float32[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1], boolean[:, ::1],"
+    "int64[:, ::1], int64[:, ::1], int64[::1], int64, float32, int64[::1], float32[:, :, ::1])"
 )
 def pick_onsets(
-    flux, floor, mean, peak, armed, since, muted, refractory, decay, strength, declared
+    flux, floor, mean, peak, armed, since, count, muted, refractory, decay, columns, out
 ):
-    """Declare an onset where flux passes its floor and what has been usual lately.
+    """Declare an onset where flux passes its floor and what has been usual lately; how many were.
 
     flux : (b, source) float32
     floor : (source,) float32
     mean, peak : (b, source) float32, running; flux usual lately, and largest of the last onset
     armed : (b, source) bool, running; flux has fallen since the last onset
     since : (b, source) int64, running; hops since the last onset
+    count : (b, source) int64, running; onsets declared
     muted : (b,) int64, running; hops for which nothing is declared
     refractory : hops between two onsets
     decay : share of `mean` kept per hop
-    strength : (b, source) float32, overwritten; 0 ... 1
-    declared : (b, source) bool, overwritten
+    columns : (4,) int64, of strength 0 ... 1, onset 0 or 1, count, offset (set to 0)
+    out : (b, source, features) float32, four columns overwritten
     """
+    found = 0
     for b in range(flux.shape[0]):
         for source in range(flux.shape[1]):
             now = flux[b, source]
@@ -126,21 +130,27 @@ def pick_onsets(
             if mean[b, source] < np.float32(1e-12):
                 mean[b, source] = np.float32(0.0)
             excess = max(now - threshold, np.float32(0.0))
-            strength[b, source] = excess / (excess + floor[source])
             peak[b, source] = max(peak[b, source], now)
             if now < np.float32(0.5) * peak[b, source] or excess == np.float32(0.0):
                 armed[b, source] = True
             since[b, source] += 1
             hit = excess > 0.0 and armed[b, source] and since[b, source] >= refractory
-            declared[b, source] = hit and muted[b] == 0
             if hit:
                 armed[b, source] = False
                 since[b, source] = 0
                 peak[b, source] = now
-            if muted[b] > 0:
-                strength[b, source] = np.float32(0.0)
+            heard = muted[b] == 0
+            declared = hit and heard
+            count[b, source] += declared
+            found += declared
+            row = out[b, source]
+            row[columns[0]] = excess / (excess + floor[source]) if heard else np.float32(0.0)
+            row[columns[1]] = np.float32(declared)
+            row[columns[2]] = np.float32(count[b, source])
+            row[columns[3]] = np.float32(0.0)
         if muted[b] > 0:
             muted[b] -= 1
+    return found
 
 
 @kernel(

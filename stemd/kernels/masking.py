@@ -136,28 +136,34 @@ def apply_complex(held, spectra, wet, masked):
 
 
 @kernel(
-    "void(boolean[::1], boolean[::1], int64[::1], int64[::1], int64, float32[::1], float32[::1])"
+    "void(boolean[::1], boolean[::1], boolean, int64, float32[::1], int64[:, ::1], int64[:, ::1],"
+    "boolean[:, ::1], float32[::1])"
 )
-def move_fades(arrived, bypass, missed, step, hold_hops, fade, wet):
+def move_fades(arrived, bypass, expected, hold_hops, fade, state, counts, flags, wet):
     """One hop of each feed's walk between dry and separated.
 
     arrived : (b,) bool, this hop has masks of its own
     bypass : (b,) bool, dry is wanted
-    missed : (b,) int64, hops in a row without masks; -1: no hop yet
-    step : (b,) int64, place in `fade`
+    expected : there is a model, so that masks which have not arrived are late
     hold_hops : how long earlier masks do
     fade : (n_steps,) float32, 0 ... 1
+    state : (2, b) int64, running; hops in a row without masks (-1: no hop yet), place in `fade`
+    counts : (2, b) int64, running; late hops, dry hops
+    flags : (3, b) bool, overwritten; late, dry, fade moved
     wet : (b,) float32, overwritten
     """
+    missed, step = state[0], state[1]
+    full = fade.shape[0] - 1
     for b in range(arrived.shape[0]):
         fresh = missed[b] < 0
         missed[b] = 0 if arrived[b] else max(missed[b], 0) + 1
         usable = arrived[b] or (not fresh and missed[b] <= hold_hops)
-        target = fade.shape[0] - 1 if usable and not bypass[b] else 0
-        if fresh:
-            step[b] = target
-        elif step[b] < target:
-            step[b] += 1
-        elif step[b] > target:
-            step[b] -= 1
+        target = full if usable and not bypass[b] else 0
+        before = target if fresh else step[b]
+        step[b] = before + (before < target) - (before > target)
         wet[b] = fade[step[b]]
+        flags[0, b] = expected and not arrived[b]
+        flags[1, b] = step[b] < full
+        flags[2, b] = step[b] != before
+        counts[0, b] += flags[0, b]
+        counts[1, b] += flags[1, b]

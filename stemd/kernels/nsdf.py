@@ -7,6 +7,21 @@ import numpy as np
 from stemd.kernels.jit import kernel
 
 
+@kernel("void(float32[:, ::1], float32[::1])", fastmath=True)
+def add_channels(audio, mono):
+    """Mean of the channels.
+
+    audio : (c, n) float32
+    mono : (n,) float32, overwritten
+    """
+    share = np.float32(1.0) / np.float32(audio.shape[0])
+    for n in range(mono.shape[0]):
+        mono[n] = audio[0, n] * share
+    for c in range(1, audio.shape[0]):
+        for n in range(mono.shape[0]):
+            mono[n] += audio[c, n] * share
+
+
 @kernel(
     "void(float32[:, :, ::1], float32[:, :, :, ::1], float32[::1], float32[:, :, ::1], int64,"
     "float32[:, :, ::1])",
@@ -18,10 +33,10 @@ def decimate(mix, stems, taps, tail, factor, past):
     mix : (b, c, hop_length) float32
     stems : (b, s, c, hop_length) float32
     taps : (n_taps,) float32, symmetric
-    tail : (b, 1 + s, n_taps + hop_length) float32, running; input samples not used up
+    tail : (b, 1 + s, n_taps + hop_length) float32, running; mono, n_taps of earlier hops first
     past : (b, 1 + s, n) float32, moved on by hop_length // factor
     """
-    n_feeds, n_stems, n_channels, hop_length = stems.shape
+    n_feeds, n_stems, _, hop_length = stems.shape
     n_taps = taps.shape[0]
     made = hop_length // factor
     kept = past.shape[2] - made
@@ -29,21 +44,19 @@ def decimate(mix, stems, taps, tail, factor, past):
         for source in range(n_stems + 1):
             x = tail[b, source]
             y = past[b, source]
-            for n in range(n_taps):
-                x[n] = x[n + hop_length]
-            for n in range(hop_length):
-                x[n_taps + n] = np.float32(0.0)
-            for c in range(n_channels):
-                audio = mix[b, c] if source == 0 else stems[b, source - 1, c]
-                for n in range(hop_length):
-                    x[n_taps + n] += audio[n] / np.float32(n_channels)
-            for n in range(kept):
-                y[n] = y[n + made]
+            x[:n_taps] = x[hop_length:]
+            fresh = x[n_taps:]
+            if source == 0:
+                add_channels(mix[b], fresh)
+            else:
+                add_channels(stems[b, source - 1], fresh)
+            y[:kept] = y[made:]
             for n in range(made):
-                first = (n + 1) * factor
+                # slices: with an index sum numba checks for negatives and LLVM does not vectorise
+                heard = x[(n + 1) * factor : (n + 1) * factor + n_taps]
                 total = np.float32(0.0)
                 for k in range(n_taps):
-                    total += taps[k] * x[first + k]
+                    total += taps[k] * heard[k]
                 y[kept + n] = total
 
 
@@ -100,18 +113,21 @@ def crest(d, n):
 
 @kernel(
     "void(float32[:, ::1], float32[:, ::1], int64, int64[::1], int64[::1], float32, float32,"
-    "float32[:, ::1], float32[:, ::1])"
+    "float32, float32[:, ::1], float32[:, ::1])"
 )
-def pick_pitch(frames, correlation, n_samples, shortest, longest, quiet, samplerate, nsdf, out):
+def pick_pitch(
+    frames, correlation, n_samples, shortest, longest, quiet, voiced, samplerate, nsdf, out
+):
     """Fundamental and periodicity of each row by McLeod's rule: the first of the high peaks.
 
     frames : (rows, >= n_samples) float32, without mean
     correlation : (rows, > longest + 1) float32, autocorrelation of `frames`
     shortest, longest : (n_sources,) int64, lags; row r is source r % n_sources
     quiet : mean square below which there is no pitch
+    voiced : periodicity from which f0 is given
     samplerate : of the rows, Hz
     nsdf : (rows, max(longest) + 2) float32, overwritten
-    out : (rows, 2) float32, overwritten with f0 in Hz (0: none found) and periodicity 0 ... 1
+    out : (rows, 2) float32, overwritten with f0 in Hz (0: unvoiced) and periodicity 0 ... 1
 
     Source: McLeod & Wyvill, A smarter way to find pitch, ICMC 2005.  Deviation: the lag is refined
     at the highest multiple of the period that still lies within the first 10 ms of lags.
@@ -124,16 +140,18 @@ def pick_pitch(frames, correlation, n_samples, shortest, longest, quiet, sampler
         low, high = shortest[row % n_sources], longest[row % n_sources]
         out[row, 0] = np.float32(0.0)
         out[row, 1] = np.float32(0.0)
-        energy = 0.0  # double: it is a long running difference
-        for n in range(n_samples):
-            energy += x[n] * x[n]
+        energy = float(r[0])
         if not energy > quiet * n_samples:
             continue
-        both = 2.0 * energy
+        both = 2.0 * energy  # double: it is a long running difference
+        least = 1e-6 * energy
         d[0] = np.float32(1.0)
         for lag in range(1, high + 2):
-            both -= x[lag - 1] * x[lag - 1] + x[n_samples - lag] * x[n_samples - lag]
-            d[lag] = np.float32(2.0 * r[lag] / both) if both > 1e-9 * energy else np.float32(0.0)
+            head, foot = x[lag - 1], x[n_samples - lag]
+            both -= head * head + foot * foot
+            d[lag] = np.float32(max(both, least))
+        for lag in range(1, high + 2):
+            d[lag] = np.float32(2.0) * r[lag] / d[lag]
 
         lag = 1
         while lag <= high and d[lag] > 0.0:  # leave the peak at lag 0
@@ -152,8 +170,11 @@ def pick_pitch(frames, correlation, n_samples, shortest, longest, quiet, sampler
                 break
         if found == 0:
             continue
-        period = refine(d, found)
         height = crest(d, found)
+        out[row, 1] = min(max(height, np.float32(0.0)), np.float32(1.0))
+        if height < voiced:
+            continue
+        period = refine(d, found)
         multiple = 2
         while multiple * period < min(high, samplerate * 0.01):
             near = round(multiple * period)
@@ -167,4 +188,3 @@ def pick_pitch(frames, correlation, n_samples, shortest, longest, quiet, sampler
             period = refine(d, near) / multiple
             multiple += 1
         out[row, 0] = np.float32(samplerate / period)
-        out[row, 1] = min(max(height, np.float32(0.0)), np.float32(1.0))

@@ -22,15 +22,13 @@ def push_hop(hop, history, window, frames):
     for row in range(hop.shape[0]):
         past = history[row]
         frame = frames[row]
-        for n in range(kept):
-            past[n] = past[n + hop_length]
-            frame[n] = past[n] * window[n]
+        past[:kept] = past[hop_length:]
+        fresh = past[kept:]
         for n in range(hop_length):
             x = hop[row, n]
-            if abs(x) < FLUSH:
-                x = np.float32(0.0)
-            past[kept + n] = x
-            frame[kept + n] = x * window[kept + n]
+            fresh[n] = x if abs(x) >= FLUSH else np.float32(0.0)
+        for n in range(n_fft):
+            frame[n] = past[n] * window[n]
 
 
 @kernel("void(float32[:, :, :, ::1], float32[::1], float32[:, :, :, ::1], float32[:, :, :, ::1])")
@@ -46,15 +44,17 @@ def overlap_add(frames, window, overlap, out):
     hop_length = out.shape[3]
     first = n_fft - 2 * hop_length
     second = n_fft - hop_length
+    rise, fall = window[:hop_length], window[hop_length:]
     for b in range(n_feeds):
         for s in range(n_stems):
             for c in range(n_channels):
-                frame = frames[b, s, c]
+                older = frames[b, s, c, first:second]
+                newer = frames[b, s, c, second:]
                 tail = overlap[b, s, c]
                 done = out[b, s, c]
                 for n in range(hop_length):
-                    done[n] = tail[n] + frame[first + n] * window[n]
-                    tail[n] = frame[second + n] * window[hop_length + n]
+                    done[n] = tail[n] + older[n] * rise[n]
+                    tail[n] = newer[n] * fall[n]
 
 
 @kernel("void(float32[:, :, ::1], int64, float32[:, :, :, ::1], float32[:, :, ::1])")
@@ -70,12 +70,12 @@ def close_sum(history, start, stems, mix):
     last = n_stems - 1
     for b in range(n_feeds):
         for c in range(n_channels):
-            past = history[b, c]
+            past = history[b, c, start : start + hop_length]
             rest = stems[b, last, c]
             whole = mix[b, c]
             for n in range(hop_length):
-                whole[n] = past[start + n]
-                rest[n] = past[start + n]
+                whole[n] = past[n]
+                rest[n] = past[n]
             for s in range(last):
                 stem = stems[b, s, c]
                 for n in range(hop_length):

@@ -14,6 +14,7 @@ STRENGTH = FEATURES.index("onset_strength")
 ONSET = FEATURES.index("onset")
 COUNT = FEATURES.index("onset_count")
 OFFSET = FEATURES.index("onset_offset")
+_COLUMNS = np.array([STRENGTH, ONSET, COUNT, OFFSET], np.int64)
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 BANDS_PER_OCTAVE = 3
@@ -59,8 +60,6 @@ class Onset:
         self._peak = np.zeros(shape, np.float32)
         self._armed = np.ones(shape, np.bool_)
         self._since = np.zeros(shape, np.int64)
-        self._strength = np.zeros(shape, np.float32)
-        self._declared = np.zeros(shape, np.bool_)
         self._count = np.zeros(shape, np.int64)
         self._muted = np.zeros(n_feeds, np.int64)
         self.threshold = np.full(n_sources, THRESHOLD, np.float32)
@@ -94,25 +93,21 @@ class Onset:
             self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self._flux
         )
         self._oldest = (self._oldest + 1) % len(self._past)
-        pick_onsets(
+        found = pick_onsets(
             self._flux,
             self.threshold,
             self._mean,
             self._peak,
             self._armed,
             self._since,
+            self._count,
             self._muted,
             self._refractory,
             self._decay,
-            self._strength,
-            self._declared,
+            _COLUMNS,
+            out,
         )
-        self._count += self._declared
-        out[:, :, STRENGTH] = self._strength
-        out[:, :, ONSET] = self._declared
-        out[:, :, COUNT] = self._count
-        out[:, :, OFFSET] = 0.0
-        if self._declared.any():
+        if found:
             self._locate(frames, masked_frames, out)
 
     def mute(self, feed: int) -> None:
@@ -131,7 +126,7 @@ class Onset:
             self._oldest = 0
 
     def _locate(self, frames: Float32Array, masked_frames: Float32Array, out: Float32Array) -> None:
-        for feed, source in np.argwhere(self._declared):
+        for feed, source in np.argwhere(out[:, :, ONSET]):
             start = attack_start(
                 frames[feed],
                 masked_frames[feed],

@@ -17,7 +17,7 @@ BASS_HZ = (40.0, 600.0)
 DECIMATED_HZ = 12000  # near this rate ten samples are left of the shortest period
 CUTOFF_HZ = 2300.0  # higher partials make correlation peaks too narrow for the decimated lags
 N_TAPS = 48
-WINDOW_MS = 64.0  # 2.2 periods of the lowest note
+N_PADDED = 1024  # window and longest lag together: 57 ms, two periods of the lowest note
 VOICED = 0.7  # periodicity from which f0 is given
 QUIET = 1e-8  # mean square: -80 dBFS
 EVERY_MS = 5.0  # hops shorter than this are analysed every second time
@@ -28,7 +28,7 @@ class Pitch:
 
     With hops below 5 ms (`tight`) a new value comes every second hop.
 
-    Latency:  half the window of 64 ms is the centre of what is heard; a new note is seen when it
+    Latency:  half the window of 57 ms is the centre of what is heard; a new note is seen when it
               fills most of it.
     """
 
@@ -39,8 +39,6 @@ class Pitch:
             factor -= 1
         self._factor = factor
         self._samplerate = spec.samplerate / factor
-        self._n_samples = int(WINDOW_MS * 1e-3 * self._samplerate)
-        self.latency = spec.samples(WINDOW_MS / 2)
         lowest = np.full(n_sources, LOWEST_HZ)
         highest = np.full(n_sources, HIGHEST_HZ)
         bass = SOURCES.index("bass")
@@ -49,9 +47,8 @@ class Pitch:
         self._shortest = np.floor(self._samplerate / highest).astype(np.int64) - 1
         self._longest = np.ceil(self._samplerate / lowest).astype(np.int64)
         n_lags = int(self._longest.max()) + 2
-        n_padded = 384  # 384 = 2**7 * 3 and its doubles are fast lengths; so are 5/4 of 2**k
-        while n_padded < self._n_samples + n_lags:
-            n_padded += 128
+        self._n_samples = N_PADDED - n_lags
+        self.latency = self._n_samples * factor // 2
         taps = np.sinc(2.0 * CUTOFF_HZ / spec.samplerate * (np.arange(N_TAPS) - (N_TAPS - 1) / 2))
         taps *= np.hamming(N_TAPS)
         self._taps = (taps / taps.sum()).astype(np.float32)
@@ -59,15 +56,15 @@ class Pitch:
         self._tail = np.zeros((n_feeds, n_sources, N_TAPS + spec.hop_length), np.float32)
         self._past = np.zeros((n_feeds, n_sources, self._n_samples), np.float32)
         self._past_rows = self._past.reshape(rows, -1)
-        self._frames = np.zeros((rows, n_padded), np.float32)
-        self._spectra = np.zeros((rows, n_padded // 2 + 1), np.complex64)
-        self._correlation = np.zeros((rows, n_padded), np.float32)
+        self._frames = np.zeros((rows, N_PADDED), np.float32)
+        self._spectra = np.zeros((rows, N_PADDED // 2 + 1), np.complex64)
+        self._correlation = np.zeros((rows, N_PADDED), np.float32)
         self._nsdf = np.zeros((rows, n_lags), np.float32)
         self._found = np.zeros((rows, 2), np.float32)
         self._found_feeds = self._found.reshape(n_feeds, n_sources, 2)
         self._every = 2 if spec.hop_s < EVERY_MS * 1e-3 else 1
         self._turn = 0
-        self.transforms = (rows, n_padded, self._every)  # of that length, there and back, per hops
+        self.transforms = (rows, N_PADDED, self._every)  # of that length, there and back, per hops
 
     def process(self, mix: Float32Array, stems: Float32Array, out: Float32Array) -> None:
         """Take the next hop of audio.
@@ -83,8 +80,7 @@ class Pitch:
         self._turn = (self._turn + 1) % self._every
         if self._turn == 0:
             self._analyse()
-        out[:, :, F0] = self._found_feeds[:, :, 0]
-        out[:, :, VOICING] = self._found_feeds[:, :, 1]
+        out[:, :, F0 : VOICING + 1] = self._found_feeds
 
     def reset(self, feed: int | None = None) -> None:
         """Forget one feed's past, or every feed's."""
@@ -107,11 +103,12 @@ class Pitch:
             self._shortest,
             self._longest,
             QUIET,
+            VOICED,
             self._samplerate,
             self._nsdf,
             self._found,
         )
-        self._found[:, 0] *= self._found[:, 1] >= VOICED
 
 
 assert len(SOURCES) == 1 + N_STEMS  # the kernels take the mix and then the stems
+assert VOICING == F0 + 1

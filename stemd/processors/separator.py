@@ -93,16 +93,13 @@ class HopSeparator:
         self._complex = False
         self._arrived = np.zeros(n_feeds, np.bool_)
         self._delayed = spec.n_fft - spec.hop_length - self.latency
-        self.late_hops = np.zeros(n_feeds, np.int64)
-        self.dry_hops = np.zeros(n_feeds, np.int64)
+        self._counts = np.zeros((2, n_feeds), np.int64)
+        self.late_hops, self.dry_hops = self._counts
         self.bad_hops = np.zeros(n_feeds, np.int64)
-        self.late = np.zeros(n_feeds, np.bool_)
-        self.dry = np.zeros(n_feeds, np.bool_)
-        self.fading = np.zeros(n_feeds, np.bool_)
+        self._flags = np.zeros((3, n_feeds), np.bool_)
+        self.late, self.dry, self.fading = self._flags
         self._bypass = np.zeros(n_feeds, np.bool_)
-        self._missed = np.zeros(n_feeds, np.int64)  # hops in a row without masks
-        self._step = np.zeros(n_feeds, np.int64)  # 0 dry ... fade_hops separated
-        self._step_before = np.zeros(n_feeds, np.int64)
+        self._walk = np.zeros((2, n_feeds), np.int64)  # see move_fades
         self._wet = np.zeros(n_feeds, np.float32)
         # raised cosine: no corner at either end of the fade
         fade = np.arange(self.fade_hops + 1) / self.fade_hops
@@ -166,9 +163,9 @@ class HopSeparator:
         self.masked[feeds] = 0.0
         self._held[feeds] = 0.0
         self._held_complex[feeds] = 0.0
-        self._missed[feeds] = -1
-        self._step[feeds] = 0
-        self.late[feeds] = self.dry[feeds] = self.fading[feeds] = False
+        self._walk[0, feeds] = -1
+        self._walk[1, feeds] = 0
+        self._flags[:, feeds] = False
 
     def _take(self, masks: Float32Array | None, model: MaskModel | None) -> None:
         """Keep good masks; move each feed's fade one hop on."""
@@ -186,21 +183,20 @@ class HopSeparator:
                 project_complex(masks, arrived, self._held_complex)
             else:
                 project_real(masks, arrived, self._held)
-            self.bad_hops += ~arrived
-        # the masks of a model that was taken away are faded out at once
-        hold_hops = 0 if model is None else self.hold_hops
-        np.copyto(self._step_before, self._step)
+            if not arrived.all():
+                self.bad_hops += ~arrived
         move_fades(
-            arrived, self._bypass, self._missed, self._step, hold_hops, self._fade, self._wet
+            arrived,
+            self._bypass,
+            model is not None,
+            # the masks of a model that was taken away are faded out at once
+            0 if model is None else self.hold_hops,
+            self._fade,
+            self._walk,
+            self._counts,
+            self._flags,
+            self._wet,
         )
-        np.less(self._step, self.fade_hops, out=self.dry)
-        np.not_equal(self._step, self._step_before, out=self.fading)
-        self.dry_hops += self.dry
-        if model is None:
-            self.late.fill(False)
-        else:
-            np.logical_not(arrived, out=self.late)
-            self.late_hops += self.late
 
 
 class Separator:
