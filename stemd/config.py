@@ -207,46 +207,86 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
             raise ConfigError(f"{name}: got {error}, expected a readable UTF-8 file") from error
     try:
         table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: got {error}, expected TOML") from error
     for override in overrides:
         _override(table, override)
     directory = Path(path).resolve().parent if path is not None else Path.cwd()
-    config = _build(Config, table, "", _Where(name, content))
-    config = _resolve_paths(config, directory)
-    _check(config, _Where(name, content))
-    return config
+    set_keys = frozenset(override.partition("=")[0].strip() for override in overrides)
+    return build_config(table, directory, _Where(name, content, set_keys))
+
+
+def build_config(
+    table: dict[str, Any], directory: Path | None = None, where: _Where | None = None
+) -> Config:
+    """Check a table as TOML gives it and freeze it.
+
+    Parameters
+    ----------
+    directory : Path or None
+        What relative paths are relative to; None: where we are.
+
+    Raises
+    ------
+    ConfigError
+    """
+    where = where or _Where("configuration", "")
+    config = _build(Config, table, "", where)
+    _check(config, where)
+    return _resolve_paths(config, directory or Path.cwd(), where)
 
 
 @dataclass(frozen=True)
 class _Where:
-    """Says where in the file a key stands."""
+    """Says where in the file a key stands, or that it came from `--set`."""
 
     name: str
     content: str
+    set_keys: frozenset[str] = frozenset()
 
     def error(self, key: str, got: Any, expected: str) -> ConfigError:
+        return self.complain(key, f"got {_shown(got)}, expected {expected}")
+
+    def complain(self, key: str, sentence: str) -> ConfigError:
+        return ConfigError(f"{self._place(key)}: {key}: {sentence}")
+
+    def _place(self, key: str) -> str:
+        plain = re.sub(r"\[\d+\]", "", key)
+        if any(plain == k or plain.startswith(f"{k}.") for k in self.set_keys):
+            return "--set"
         line = self._line(key)
-        place = f"{self.name}:{line}" if line else self.name
-        shown = got if isinstance(got, _Said) else repr(got)
-        return ConfigError(f"{place}: {key}: got {shown}, expected {expected}")
+        return f"{self.name}:{line}" if line else self.name
 
     def _line(self, key: str) -> int:
-        """Line of the assignment to `key`, or of its table; 0 when it is not in the file."""
-        plain = re.sub(r"\[\d+\]", "", key)
-        index = int(m[1]) if (m := re.search(r"\[(\d+)\]", key)) else 0
-        table, best, seen = "", 0, -1
+        """Line of the assignment to `key`, else of what holds it; 0 when it is not in the file."""
+        lines: dict[str, int] = {}
+        table = ""
+        counts: dict[str, int] = {}
         for i, line in enumerate(self.content.splitlines(), 1):
-            if header := re.match(r"\s*\[+\s*([\w.\-]+)\s*\]+", line):
-                table = header[1]
-                seen += table == plain.split(".")[0]
-                if table == plain and seen >= index:
-                    best = best or i
+            if header := re.match(r"\s*(\[+)\s*([\w.\-]+)\s*\]+", line):
+                table = header[2]
+                if header[1] == "[[":
+                    counts[table] = counts.get(table, -1) + 1
+                    table = f"{table}[{counts[table]}]"
+                lines.setdefault(table, i)
             elif assignment := re.match(r"\s*([\w.\-]+)\s*=", line):
-                full = f"{table}.{assignment[1]}".strip(".")
-                if full == plain and (seen >= index or not table):
-                    return i
-        return best
+                lines.setdefault(f"{table}.{assignment[1]}".strip("."), i)
+        while key and key not in lines:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        return lines.get(key, 0)
+
+
+SHOWN_CHARACTERS = 120  # of a wrong value; the rest of a long one tells nobody anything
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _Said):
+        return value
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a huge number"
+    return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
 
 
 class _Said(str):
@@ -262,7 +302,7 @@ def _override(table: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set: got {override!r}, expected section.key=value")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError, KeyError):
         parsed = value
     for part in parts[:-1]:
         inner = table.setdefault(part, [{}] if part == "feed" else {})
@@ -284,9 +324,10 @@ def _build(cls: Any, table: Any, key: str, where: _Where) -> Any:
     for name, value in table.items():
         full = f"{key}.{name}".strip(".")
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"one of {', '.join(sorted(known))}"
-            raise where.error(full, _Said("an unknown key"), hint)
+            close = difflib.get_close_matches(str(name), known, 1)
+            if close:
+                raise where.complain(full, f"got an unknown key, did you mean {close[0]!r}?")
+            raise where.error(full, _Said("an unknown key"), f"one of {', '.join(sorted(known))}")
         values[name] = _value(hints[name], value, full, known[name].metadata, where)
     return cls(**values)
 
@@ -299,7 +340,8 @@ def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _W
         return _choice(value, arguments, key, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise where.error(key, value, "a list")
+            tables = dataclasses.is_dataclass(arguments[0])
+            raise where.error(key, value, f"tables [[{key}]]" if tables else "a list")
         return tuple(
             _value(arguments[0], item, f"{key}[{i}]", limits, where) for i, item in enumerate(value)
         )
@@ -323,6 +365,8 @@ def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _W
         raise where.error(key, value, expected)
     if "choices" in limits:
         return _choice(value, limits["choices"], key, where)
+    if hint is str and _CONTROL.search(value):
+        raise where.error(key, value, "text without control characters")
     if "between" in limits and hint in (int, float):
         low, high = limits["between"]
         if not low <= value <= high:  # also refuses nan
@@ -342,19 +386,25 @@ def _choice(value: Any, choices: Sequence[Any], key: str, where: _Where) -> Any:
     raise where.error(key, value, "one of " + ", ".join(map(repr, choices)) + hint)
 
 
-def _resolve_paths(config: Config, directory: Path) -> Config:
+def _resolve_paths(config: Config, directory: Path, where: _Where) -> Config:
     """Relative paths are relative to the file that names them."""
+
+    def resolved(key: str, path: str) -> str:
+        try:
+            return str(directory / Path(path).expanduser())
+        except RuntimeError as error:
+            raise where.error(key, path, "a home folder that exists") from error
+
     source, record, model = config.source, config.record, config.model
     if source.path:
-        source = dataclasses.replace(source, path=str(directory / Path(source.path).expanduser()))
-    record = dataclasses.replace(
-        record, directory=str(directory / Path(record.directory).expanduser())
-    )
+        source = dataclasses.replace(source, path=resolved("source.path", source.path))
+    record = dataclasses.replace(record, directory=resolved("record.directory", record.directory))
     if model.name.endswith(".onnx"):
-        model = dataclasses.replace(model, name=str(directory / Path(model.name).expanduser()))
+        model = dataclasses.replace(model, name=resolved("model.name", model.name))
     return dataclasses.replace(config, source=source, record=record, model=model)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # what no path, name or address holds
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_\-]+)+")
 
@@ -374,7 +424,7 @@ def _check(config: Config, where: _Where) -> None:
             raise where.error(
                 f"{key}.name", feed.name, "up to 32 of a-z 0-9 - _, and not the name of a stem"
             )
-        if names.count(feed.name) > 1:
+        if feed.name in names[:i]:
             raise where.error(f"{key}.name", feed.name, "a name no other feed has")
         if len(feed.channels) not in (1, 2) or not all(
             1 <= c <= MAX_CHANNELS for c in feed.channels
@@ -393,6 +443,9 @@ def _check(config: Config, where: _Where) -> None:
         split_endpoint(target, f"osc.targets[{i}]", where)
     if not _PREFIX.fullmatch(config.osc.prefix):
         raise where.error("osc.prefix", config.osc.prefix, "an OSC address such as '/stemd'")
+    if 0 < config.output.samplerate < MIN_RATE_HZ:
+        expected = f"0 for the source's, or {MIN_RATE_HZ} and more"
+        raise where.error("output.samplerate", config.output.samplerate, expected)
     if config.output.feed and config.output.feed not in names:
         raise where.error("output.feed", config.output.feed, f"one of {', '.join(names)}")
     for i, pair in enumerate(config.output.pairs):
@@ -422,6 +475,7 @@ def split_endpoint(
         When it is neither.
     """
     host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= 65_535:
+    # isdigit alone is also true of digits int() does not read
+    if not host or not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65_535:
         raise (where or _Where("endpoint", "")).error(key, endpoint, "host:port")
     return host.strip("[]"), int(port)
