@@ -1,0 +1,35 @@
+# Thin names for what the README says. ARGS= goes to stemd, PYTEST= to pytest.
+SHELL := /bin/bash
+export VENV ?= .venv
+BIN := $(VENV)/bin
+CONTENTS := pyproject.toml scripts/setup.sh
+
+.PHONY: run test test-all lint bench doctor clean
+
+run: $(VENV)/.stemd-run  ## install what is missing, then start the daemon
+	@$(BIN)/stemd run $(ARGS)
+
+test: $(VENV)/.stemd-test  ## the tests, without those that take long
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-all: $(VENV)/.stemd-test  ## all tests
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.stemd-test  ## format, style and types
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+bench: $(VENV)/.stemd-run  ## how long one hop takes on this machine
+	@$(BIN)/stemd bench $(ARGS)
+
+doctor: $(VENV)/.stemd-run  ## what of this machine will hurt
+	@$(BIN)/stemd doctor $(ARGS)
+
+clean:  ## everything that was made here; recordings stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find stemd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stemd-run: $(CONTENTS)
+	@bash scripts/setup.sh run
+
+$(VENV)/.stemd-test: $(CONTENTS)
+	@bash scripts/setup.sh test
