@@ -31,16 +31,14 @@ class JackServer:
     """jackd on its dummy driver: synchronous, so that clients that are late lose nothing.
 
     It offers `system` (silent inputs, 8 outputs) and `loopback` (8 out → 8 in). A private name
-    keeps it apart from any server of the machine, and from the one before.
+    keeps it apart from any server of the machine. It is always the same name: JACK knows eight
+    servers at most, and those that were killed count until their name is used again.
     """
-
-    _count = 0
 
     def __init__(self, samplerate: int = 48_000, period: int = 256, sync: bool = True) -> None:
         if shutil.which("jackd") is None:
             pytest.skip("jackd is not installed")
-        JackServer._count += 1
-        self.name = f"stemd-{os.getpid()}-{JackServer._count}"
+        self.name = f"stemd-test-{os.getuid()}"
         self.samplerate = samplerate
         self.period = period
         self._sync = sync
@@ -79,6 +77,15 @@ class JackServer:
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait()
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def freeze(self) -> None:
         """As if the device hung."""
@@ -143,7 +150,7 @@ def jack(**options: Any) -> Iterator[JackServer]:
         yield server
     finally:
         if server.process is not None:
-            server.kill()
+            server.stop()
         for key, value in before.items():
             if value is None:
                 del os.environ[key]

@@ -41,6 +41,7 @@ class Recorder:
         self._files: list[tuple[Any, int, str]] = []
         self._position = -1
         self.samples = 0
+        self.directory = Path(self._config.directory)
         self.directory = self._make_directory()
         prefix = len(self._feeds) > 1
         try:
@@ -66,7 +67,10 @@ class Recorder:
         raise DeviceError(f"record.directory: got {base} a hundred times, expected a new name")
 
     def _failed(self, error: Exception) -> DeviceError:
-        return DeviceError(f"record.directory: got {error}, expected a place to write")
+        """In our words: libsndfile calls a full disk a system error."""
+        full = self.directory.exists() and shutil.disk_usage(self.directory).free < MEGABYTE
+        what = "a full disk" if full else str(error)
+        return DeviceError(f"record.directory: got {what}, expected a place to write")
 
     def _create(self, name: str) -> Any:
         form = self._config.format

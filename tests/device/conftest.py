@@ -1,0 +1,112 @@
+"""A real sound server and a real daemon for the tests in this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stemd.config import load_config
+from stemd.daemon import Daemon
+from stemd.sinks.memory import MemorySink
+from stemd.status import State
+
+from ..servers import JackServer, feeder, jack, wait_for
+
+START_S = 90.0  # a machine that has never run stemd compiles its kernels first
+
+
+def free_ports(n: int) -> list[int]:
+    """Ports nobody uses at the moment."""
+    sockets = [socket.socket() for _ in range(n)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def port_overrides() -> tuple[list[str], int]:
+    """Settings that keep a test's daemon off the default ports, and its control port."""
+    audio, features, control, osc_in, osc_out = free_ports(5)
+    return [
+        f"zeromq.audio_port={audio}",
+        f"zeromq.features_port={features}",
+        f"zeromq.control_port={control}",
+        f'osc.listen="127.0.0.1:{osc_in}"',
+        f'osc.targets=["127.0.0.1:{osc_out}"]',
+    ], control
+
+
+class Running:
+    """A daemon under a test's eyes."""
+
+    def __init__(self, daemon: Daemon, control_port: int) -> None:
+        self.daemon = daemon
+        self.control_port = control_port
+        self.tap: Any = None
+
+    @property
+    def status(self) -> Any:
+        """The daemon's status; a new object after a restart."""
+        return self.daemon.status
+
+    def until(self, condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
+        """Supervise until `condition()`; it keeps supervising, as `stemd run` does."""
+
+        def poll() -> Any:
+            assert self.daemon.poll(0.01), self.daemon.status.reason
+            return condition()
+
+        return wait_for(poll, timeout_s, what)
+
+    def until_state(self, state: State, timeout_s: float = 20.0) -> None:
+        """Supervise until the stream is in `state`."""
+        self.until(lambda: self.status.state is state, timeout_s, f"state {state.name}")
+
+    def collect(self, seconds: float) -> MemorySink:
+        """The hops of the next `seconds`."""
+        sink = MemorySink()
+        if self.tap is None:
+            self.tap = self.daemon.tap()
+        while self.tap.read():
+            pass
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert self.daemon.poll(0.005), self.daemon.status.reason
+            while self.tap.read():
+                sink.write(self.tap.hop)
+        return sink
+
+
+@contextlib.contextmanager
+def running(*overrides: str) -> Iterator[Running]:
+    """A daemon that is up and separating."""
+    ports, control = port_overrides()
+    daemon = Daemon(load_config(None, [*ports, *overrides]), overrides=[*ports, *overrides])
+    daemon.start()
+    try:
+        it = Running(daemon, control)
+        it.until(lambda: int(daemon.status.separate["hops"]) > 0, START_S, "the first hop")
+        yield it
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[JackServer]:
+    """jackd for a module; tests that hurt it start their own."""
+    with jack() as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def feed(server: JackServer) -> Iterator[Any]:
+    """The sample counter, playing."""
+    with feeder(server) as process:
+        yield process

@@ -1,0 +1,315 @@
+"""The supervisor with sources that need no sound card: ends, faults, recording, reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import stemd.client
+from stemd.config import load_config
+from stemd.daemon import Daemon
+from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
+from stemd.spec import PROFILES, SOURCES, STEMS
+from stemd.status import State
+
+from .device.conftest import START_S, port_overrides, running
+from .servers import wait_for
+
+SRC = ["source.kind=tone", "source.frequency_hz=330"]
+
+
+def write_noise(path: Path, n: int, samplerate: int = 48_000) -> np.ndarray[Any, Any]:
+    """A stereo float file; returns (c, n)."""
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (n, 2)).astype(np.float32)
+    soundfile.write(path, noise, samplerate, subtype="FLOAT")
+    return noise.T
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_impulse_arrives_exactly_the_published_number_of_samples_later(
+    profile: str, tmp_path: Path
+) -> None:
+    """Through file source, ring, separator, outbox and ZeroMQ into a client."""
+    at = 48_000 + 777
+    signal_in = np.zeros((2 * 48_000, 2), np.float32)
+    signal_in[at] = 0.5
+    path = tmp_path / "impulse.wav"
+    soundfile.write(path, signal_in, 48_000, subtype="FLOAT")
+    ports, control = port_overrides()
+    settings = [*ports, "source.kind=file", f'source.path="{path}"', f"profile={profile}"]
+    daemon = Daemon(load_config(None, settings))
+    daemon.start()
+    try:
+        wait_for(
+            lambda: daemon.poll(0.01) and int(daemon.status.publish["ready"]), START_S, "publish"
+        )
+        with stemd.client.connect(control_port=control, mix=True, budget_s=5.0) as client:
+            found = {}
+            latency = client.latency
+            deadline = time.monotonic() + START_S
+            while "mix" not in found and time.monotonic() < deadline:
+                daemon.poll(0.0)
+                block = client.read_block(timeout_s=0.1)
+                if block is None:
+                    continue
+                for name, audio in (("mix", block.mix), ("sum", block.stems.sum(axis=0))):
+                    assert audio is not None
+                    peaks = np.flatnonzero(np.abs(audio[0]) > 0.4)
+                    if len(peaks):
+                        found[name] = block.sample_pos + int(peaks[0])
+    finally:
+        daemon.stop()
+    assert latency == 2 * PROFILES[profile].hop_length
+    assert found == {"mix": at + latency, "sum": at + latency}
+
+
+def test_a_file_played_to_its_end_ends_the_daemon_and_loses_nothing(tmp_path: Path) -> None:
+    audio = write_noise(tmp_path / "noise.wav", 100_000)
+    ports, _ = port_overrides()
+    settings = [
+        *ports,
+        "source.kind=file",
+        f'source.path="{tmp_path}/noise.wav"',
+        "source.pace=fast",
+        "record.enabled=true",
+        f'record.directory="{tmp_path}/out"',
+    ]
+    daemon = Daemon(load_config(None, settings))
+    daemon.start()
+    end = time.monotonic() + START_S
+    while daemon.poll(0.1):
+        assert time.monotonic() < end
+    daemon.stop()
+    assert daemon.exit_code == EXIT_OK
+    assert daemon.final["state"] == "STOPPED"
+    assert "noise.wav: end" in daemon.final["reason"]
+    (directory,) = (tmp_path / "out").iterdir()
+    heard = {}
+    for name in SOURCES:
+        data, rate = soundfile.read(directory / f"{name}.wav", dtype="float32")
+        assert rate == 48_000
+        heard[name] = data.T
+    n = audio.shape[1]
+    # The recording starts with the stream; the hop and overlap-add latency minus the hop that
+    # `sample_pos` starts at lies before the first sample.
+    lag = 256
+    np.testing.assert_array_equal(heard["mix"][:, lag : lag + n], audio)
+    total = sum(heard[stem][:, lag : lag + n] for stem in STEMS)
+    np.testing.assert_allclose(total, audio, atol=1e-6, rtol=0)
+
+
+def test_a_killed_publisher_costs_the_audio_nothing() -> None:
+    with running(*SRC) as it:
+        it.collect(0.2)
+        pid = int(it.status.publish["pid"])
+        with stemd.client.connect(control_port=it.control_port, budget_s=5.0) as client:
+            assert client.read_block(5.0) is not None
+            os.kill(pid, signal.SIGKILL)
+            sink = it.collect(1.5)
+            it.until(
+                lambda: int(it.status.publish["pid"]) != pid and it.status.publish["ready"],
+                20.0,
+                "a new publisher",
+            )
+            first = it.until(lambda: client.read_block(0.05), 20.0, "blocks after the restart")
+        hops = sink.hops
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert (np.diff(hops["sample_pos"]) == 256).all()
+        assert first.sample_pos > hops["sample_pos"][0]
+        assert int(it.status.daemon["restarts"][0]) == 0  # capture
+
+
+def test_a_hanging_separator_is_replaced() -> None:
+    with running(*SRC) as it:
+        pid = int(it.status.separate["pid"])
+        os.kill(pid, signal.SIGSTOP)
+        hops = int(it.status.separate["hops"])
+        it.until(
+            lambda: (
+                int(it.status.separate["pid"]) != pid
+                and int(it.status.separate["hops"]) > hops + 20
+            ),
+            START_S,
+            "hops from a new separator",
+        )
+        assert it.status.state is State.RUNNING
+
+
+def test_children_end_when_the_daemon_is_killed() -> None:
+    ports, _ = port_overrides()
+    command = [sys.executable, "-m", "stemd", "run", "--json"]
+    for setting in [*SRC, *ports]:
+        command += ["--set", setting]
+    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        status = json.loads(line)
+        if status["state"] == "RUNNING":
+            break
+    pids = [status[role]["pid"] for role in ("capture", "separate", "publish")]
+    daemon.kill()
+    daemon.wait()
+    wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie nobody reaps does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+@pytest.mark.parametrize(("signals", "code"), [(1, EXIT_OK), (2, EXIT_FORCED)])
+def test_signals_end_the_daemon_with_the_documented_code(signals: int, code: int) -> None:
+    ports, _ = port_overrides()
+    command = [sys.executable, "-m", "stemd", "run", "--json"]
+    for setting in [*SRC, *ports]:
+        command += ["--set", setting]
+    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        status = json.loads(line)
+        if status["state"] == "RUNNING":
+            break
+    if signals == 2:
+        # A child that does not end by itself keeps the orderly way busy for the second signal.
+        os.kill(status["publish"]["pid"], signal.SIGSTOP)
+    daemon.send_signal(signal.SIGINT)
+    if signals == 2:
+        wait_for(lambda: not alive(status["separate"]["pid"]), 10.0, "the orderly stop's progress")
+        daemon.send_signal(signal.SIGINT)
+    assert daemon.wait(20) == code
+    pids = [status[role]["pid"] for role in ("capture", "separate", "publish")]
+    wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
+
+
+def test_a_model_that_is_refused_fails_with_its_sentence(tmp_path: Path) -> None:
+    ports, _ = port_overrides()
+    (tmp_path / "wrong.onnx").write_bytes(b"not a model")
+    daemon = Daemon(load_config(None, [*ports, *SRC, f'model.name="{tmp_path}/wrong.onnx"']))
+    daemon.start()
+    end = time.monotonic() + START_S
+    while daemon.poll(0.1):
+        assert time.monotonic() < end
+    assert daemon.status.state is State.FAILED
+    assert re.search(r"wrong\.json: got .*expected", daemon.status.reason)
+    daemon.stop()
+    assert daemon.exit_code == EXIT_MODEL
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    """A file system of eight megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=False)
+
+
+@pytest.mark.parametrize(
+    ("keep_free_mb", "sentence"),
+    [(0, "got a full disk, expected a place to write"), (4, "[123] MB left, expected 4")],
+)
+def test_a_full_disk_ends_the_recording_and_nothing_else(
+    small_disk: Path, keep_free_mb: int, sentence: str
+) -> None:
+    record = ["record.enabled=true", f'record.directory="{small_disk}"']
+    with running(*SRC, *record, f"record.keep_free_mb={keep_free_mb}") as it:
+        it.until(lambda: it.status.record["reason"], 60.0, "the recorder's complaint")
+        snapshot = it.status.snapshot()
+        assert re.search(sentence, snapshot["record"]["reason"])
+        assert snapshot["record"]["recording"] == 0
+        hops = it.collect(0.5).hops
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert it.status.state is State.RUNNING
+        assert int(it.status.daemon["restarts"].sum()) == 0
+        if keep_free_mb:
+            # Files closed while there was room are whole.
+            (directory,) = small_disk.iterdir()
+            lengths = {soundfile.info(file).frames for file in directory.iterdir()}
+            assert len(lengths) == 1
+            assert lengths.pop() > 0
+
+
+def test_reload_changes_what_changed_and_refuses_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "stemd.toml"
+    ports, control = port_overrides()
+    path.write_text('[source]\nkind = "tone"\n')
+    daemon = Daemon(load_config(path, ports), config_path=path, overrides=ports)
+    daemon.start()
+    try:
+
+        def ask(op: str, condition: Any) -> Any:
+            """A client's request, while the daemon is supervised."""
+            with stemd.client.connect(control_port=control, timeout_s=10.0) as client:
+                import threading
+
+                answer: list[Any] = []
+
+                def request() -> None:
+                    try:
+                        answer.append(client.control(op))
+                    except Exception as error:
+                        answer.append(error)
+
+                thread = threading.Thread(target=request)
+                thread.start()
+                wait_for(lambda: daemon.poll(0.01) and answer and condition(), START_S, op)
+                thread.join()
+            return answer[0]
+
+        wait_for(
+            lambda: daemon.poll(0.01) and daemon.status.state is State.RUNNING, START_S, "running"
+        )
+        separate = int(daemon.status.separate["pid"])
+        path.write_text('[source]\nkind = "tone"\n[mixer]\nmute = ["drums"]\n')
+        ask("reload", lambda: daemon.status.mixer["mute"][0, 1] == 1)
+        assert int(daemon.status.separate["pid"]) == separate
+        path.write_text('[source]\nkind = "tune"\n')
+        refusal = ask("reload", lambda: True)
+        assert "expected one of 'auto', 'device'" in str(refusal)
+        assert daemon.status.state is State.RUNNING
+        path.write_text('profile = "tight"\n[source]\nkind = "tone"\n')
+        ok, sentence = daemon.reload()
+        assert ok
+        assert "profile" in sentence
+        wait_for(
+            lambda: daemon.poll(0.01) and daemon.status.state is State.RUNNING, START_S, "running"
+        )
+        assert int(daemon.status.separate["hop_length"]) == 128
+    finally:
+        daemon.stop()
+
+
+def test_standard_input_is_separated_to_its_end(tmp_path: Path) -> None:
+    audio = write_noise(tmp_path / "noise.wav", 48_000)
+    ports, _ = port_overrides()
+    command = [sys.executable, "-m", "stemd", "run", "--json"]
+    settings = ["source.kind=stdin", "source.encoding=s16le", "record.enabled=true"]
+    for setting in [*settings, *ports, f'record.directory="{tmp_path}/out"']:
+        command += ["--set", setting]
+    pcm = np.rint(audio.T * 32767).astype("<i2")
+    subprocess.run(command, input=pcm.tobytes(), check=True, timeout=START_S, capture_output=True)
+    (directory,) = (tmp_path / "out").iterdir()
+    heard, _ = soundfile.read(directory / "mix.wav", dtype="float32")
+    np.testing.assert_array_equal(heard[256 : 256 + 48_000], pcm.astype(np.float32) / 32768)
