@@ -31,7 +31,9 @@ LOOP = (  # file, gain in dB
 
 CLIP_START_S, CLIP_S = 10.0, 6.0  # the voice sings through, with one breath at the end
 CLIP_SECTION = "eif_potassium/potassium_s10"
-CLIP_GAIN_DB = {"other": 12.0}  # 20 dB below the rest in the song; nothing to hear or to score there
+CLIP_GAIN_DB = {
+    "other": 12.0
+}  # 20 dB below the rest in the song; nothing to hear or to score there
 
 
 def load(path):

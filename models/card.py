@@ -1,0 +1,144 @@
+"""Write the card (.md) of released models from their descriptions (.json): numbers live once.
+
+python models/card.py first_live first_tight first_quality first_classic
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+STEMS = ("vocals", "drums", "bass", "other")
+
+CARD = """\
+# {name}
+
+{parameters:,} parameters, {size_mb:.1f} MB. n_fft {n_fft}, hop {hop_length}, window {window}:
+{latency_ms:.1f} ms of algorithmic latency at 48 kHz. Input: the newest frame of a stereo spectrum;
+output: real masks of {stems},
+which sum to one. Contract 1. The network is described at the top of
+`models/nets.py`.
+
+## What it is for
+
+A first model that ships with stemd: small enough to leave a core to everything else, honest enough
+to build on. Lights, visuals, features, rough balances: yes. Releases, karaoke, a front-of-house
+mix: no, wait for larger models.
+
+## What it was trained on
+
+{data}.
+{hours_of_recordings} hours of recordings, of which {hours_of_audio} hours of mixes were made on
+the fly and heard once or twice ({steps:,} steps of eight 2.8 s clips{lineage}). Seed {seed},
+{date}. No song of MUSDB18, MoisesDB or any other non-commercial set, no pseudo-labels, no
+pre-trained weights.
+
+Pitch and speed are shifted by up to two semitones, so 44.1 and 48 kHz use the same weights. Levels
+are normalised inside by a one-second mean: input gain does not matter.
+
+## Scores
+
+{scores}
+## What it is bad at
+
+- The training material is small: one singer in five songs, speech, vocal phrases, and instruments
+  as single notes played by a simple sequencer. Distorted guitars, dense choirs, string orchestras
+  and orchestral drums are nearly absent. Expect them in the wrong stem.
+- The test songs are by the same artist and singer as four training songs. Other genres will score
+  lower; there is no MUSDB18 number, and these numbers must not be compared with one.
+- Sustained singing without consonants and bright synthesisers are taken for each other.
+- An absent stem is not silent: see *leak*.
+- Real masks keep the phase of the mixture: where two stems share a bin, both are wrong.
+- Bands are 1/8 octave wide above 1.5 kHz: hi-hats and sibilants at the same moment share a mask.
+
+## Licence
+
+Weights: {license}. They were trained on CC0, public-domain, CC BY, MIT, BSD and Apache recordings;
+the credits are in `models/NOTICE.md` and must travel with the weights.
+"""
+
+
+def table(scores, balance):
+    """One Markdown table: methods down, stems across."""
+    names = {
+        "model": "**this model**",
+        "quarter_mix": "mix / 4",
+        "mix": "mix as every stem",
+        "ratio_mask": "true ratio mask",
+    }
+    lines = ["| dB | vocals | drums | bass | other | mean |", "|---|---|---|---|---|---|"]
+    for metric in ("usdr", "median", "museval", "leak"):
+        for key, label in names.items():
+            row = scores[balance][key].get(metric)
+            if row is None:
+                continue
+            cells = [row.get(stem) for stem in (*STEMS, "mean")]
+            cells = ["-" if x is None else f"{x:.2f}" for x in cells]
+            lines.append(f"| {metric}, {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def scores_text(scores):
+    if not scores:
+        return "Not scored yet: an early checkpoint, for integration only.\n"
+    songs = ", ".join(scores["songs"])
+    return f"""\
+`python models/evaluate.py`: the ONNX file stepped frame by frame, overlap-added, delay taken out,
+on every section with two stems or more of {songs} (280 s, {scores["samplerate"]} Hz), which no
+training or validation mix contains. *usdr* is over all sections where the stem sounds, mean of
+songs; *median* is over one-second frames without distortion filter (below BSS Eval v4 by nature);
+*leak* is what an absent stem gets of the mixture's energy (lower is better).
+
+Balance as released (in these songs `other` hides up to 25 dB under the rest):
+
+{table(scores, "song")}
+
+Every stem brought to the same loudness first:
+
+{table(scores, "levelled")}
+
+"""
+
+
+def lineage(training):
+    """Where the weights came from, in words."""
+    parts, before = [], training.get("started_from")
+    while before:
+        parts.append(f"{before['steps']:,} steps of `{before['profile']}`")
+        before = before.get("started_from")
+    return f", after {' after '.join(parts)}" if parts else ""
+
+
+def total_hours(training):
+    hours = 0.0
+    while training:
+        hours += training["hours_of_audio"]
+        training = training.get("started_from")
+    return round(hours, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--models", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args()
+    for name in args.names:
+        facts = json.loads((args.models / f"{name}.json").read_text())
+        training = facts["training"]
+        text = CARD.format(
+            **{
+                k: facts[k]
+                for k in ("name", "parameters", "n_fft", "hop_length", "window", "license")
+            },
+            **{k: training[k] for k in ("data", "hours_of_recordings", "steps", "seed", "date")},
+            hours_of_audio=total_hours(training),
+            lineage=lineage(training),
+            size_mb=(args.models / f"{name}.onnx").stat().st_size / 1e6,
+            latency_ms=2 * facts["hop_length"] / 48,
+            stems=", ".join(STEMS),
+            scores=scores_text(facts["scores"]),
+        )
+        (args.models / f"{name}.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

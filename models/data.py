@@ -1,0 +1,591 @@
+"""From a folder of loose recordings to batches of what the loss needs.
+
+Three stages, in this order in the file:
+
+1. `Library`: every file of the sample pack decoded once into one int16 memory map.
+2. `Mixer`: a seeded composer. It takes sections of real songs, loops, phrases and one-shots and
+   makes four stems of a few seconds, in and out of key, dry and wet, loud and absent.
+3. `Batches`: STFT of those stems, reduced to bands. For a real mask m the squared error inside a
+   band is  E_s - 2 m C + m^2 E_x  with E_s, E_x the energies of stem and mixture and C the real
+   part of their inner product. These three numbers per band say everything a real mask can do, so
+   the loss needs a tenth of the bins and still knows about phase.
+
+Nothing here is random but what `numpy.random.default_rng((seed, index))` draws: batch `index` is
+the same batch on every machine.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+import soundfile as sf
+import soxr
+from nets import N_BANDS, asymmetric_window, filterbank
+from numba import njit
+
+SAMPLERATE = (
+    44100  # of the pack. Pitch augmentation of +-2 semitones covers 48 kHz (1.5 semitones).
+)
+STEMS = ("vocals", "drums", "bass", "other")
+SPLIT = Path(__file__).parent / "split.json"
+
+
+# ------------------------------------------------------------------------------------------ library
+
+
+class Library:
+    """The sample pack as one memory map and a list of entries.
+
+    Parameters
+    ----------
+    samples : Path
+        Folder with MANIFEST.csv.
+    cache : Path
+        Folder for the decoded audio; made when missing, about 1 GB.
+    part : {"train", "validation", "test"}
+        Which side of split.json to see. "test" holds the two held-out songs and nothing else.
+    """
+
+    def __init__(self, samples, cache, part="train"):
+        index = json.loads(self._decode(Path(samples), Path(cache)).read_text())
+        self._audio = np.memmap(Path(cache) / "audio.i16", np.int16, mode="r")
+        split = json.loads(SPLIT.read_text())
+
+        def part_of(entry):
+            if entry["song"] in split["test_songs"]:
+                return "test"
+            folder = str(Path(entry["path"]).parent)
+            return "validation" if folder in split["validation_folders"] else "train"
+
+        self.entries = [entry for entry in index if part_of(entry) == part]
+        self.by_kind = {}
+        for entry in self.entries:
+            self.by_kind.setdefault((entry["stem"], entry["kind"]), []).append(entry)
+
+    @staticmethod
+    def _decode(samples, cache):
+        """Decode every file once; returns the path of the index."""
+        index_path = cache / "index.json"
+        if index_path.exists():
+            return index_path
+        cache.mkdir(parents=True, exist_ok=True)
+        index, position = [], 0
+        with (
+            open(samples / "MANIFEST.csv", newline="") as manifest,
+            open(cache / "audio.i16", "wb") as out,
+        ):
+            for row in csv.DictReader(manifest):
+                audio, samplerate = sf.read(samples / row["path"], dtype="int16", always_2d=True)
+                assert samplerate == SAMPLERATE, row["path"]
+                audio.tofile(out)
+                index.append(
+                    {
+                        "path": row["path"],
+                        "stem": row["stem"],
+                        "kind": row["kind"],
+                        "instrument": row["instrument"],
+                        "pitch": int(row["midi_pitch"]) if row["midi_pitch"] else None,
+                        "song": row["song_id"],
+                        "start_s": row["start_s"],
+                        "offset": position,
+                        "shape": audio.shape,
+                    }
+                )
+                position += audio.size
+        index_path.write_text(json.dumps(index))
+        return index_path
+
+    def read(self, entry, start=0, length=None):
+        """Samples of one entry, (channels, n) float32, at most `length` from `start`."""
+        n, channels = entry["shape"]
+        stop = n if length is None else min(n, start + length)
+        first = entry["offset"] + start * channels
+        raw = self._audio[first : entry["offset"] + stop * channels]
+        return raw.reshape(-1, channels).T.astype(np.float32) / 32768
+
+    def hours(self):
+        """Hours of recordings in this part."""
+        return sum(entry["shape"][0] for entry in self.entries) / SAMPLERATE / 3600
+
+
+# -------------------------------------------------------------------------------------------- mixer
+
+MINOR, MAJOR = (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11)
+# Steps of a bar of sixteenths; a draw takes one of each and then flips a few.
+KICKS = (
+    "x...x...x...x...",
+    "x.......x.......",
+    "x..x..x...x.....",
+    "x.....x...x..x..",
+    "x.........x.....",
+)
+SNARES = (
+    "....x.......x...",
+    "........x.......",
+    "....x..x.x..x...",
+    "............x...",
+    "....x.......x..x",
+)
+HATS = (
+    "x.x.x.x.x.x.x.x.",
+    "xxxxxxxxxxxxxxxx",
+    "..x...x...x...x.",
+    "x...x...x...x...",
+    "x.xxx.xxx.xxx.xx",
+)
+DRUM_ROLES = {
+    "kick": ("kick", "bd_", "bass drum", "ks_", "k_"),
+    "snare": ("snare", "clap", "sn_", "rim", "sc_"),
+    "hat": ("hat", "ride", "shaker", "hc_", "ho_", "tamb", "maraca"),
+}
+
+
+class Mixer:
+    """Compose four stems.  `scene(rng, n)` returns (s, 2, n) float32; absent stems are zero."""
+
+    def __init__(self, library):
+        self.library = library
+        kinds = library.by_kind
+        self.song_stems = {stem: kinds.get((stem, "song-stem"), []) for stem in STEMS}
+        self.sections = {}
+        for stem in STEMS:
+            for entry in self.song_stems[stem]:
+                self.sections.setdefault((entry["song"], entry["start_s"]), []).append(entry)
+        # A section with one stem is no mix; it still serves as a loose stem.
+        self.sections = [
+            group for group in self.sections.values() if len({e["stem"] for e in group}) > 1
+        ]
+        self.loops = {stem: kinds.get((stem, "loop"), []) for stem in STEMS}
+        self.phrases = {stem: kinds.get((stem, "phrase"), []) for stem in STEMS}
+        self.speech = kinds.get(("vocals", "speech"), [])
+        self.shots = {stem: kinds.get((stem, "one-shot"), []) for stem in STEMS}
+        self.pitched = {stem: {} for stem in STEMS}
+        for stem in STEMS:
+            for entry in self.shots[stem]:
+                if entry["pitch"] is not None:
+                    key = (Path(entry["path"]).parent.name, entry["instrument"])
+                    self.pitched[stem].setdefault(key, []).append(entry)
+            self.pitched[stem] = [group for group in self.pitched[stem].values() if len(group) > 2]
+        self.drums = {role: [] for role in (*DRUM_ROLES, "percussion")}
+        for entry in self.shots["drums"]:
+            words = (entry["instrument"] + " " + Path(entry["path"]).name).lower()
+            hits = [role for role, keys in DRUM_ROLES.items() if any(key in words for key in keys)]
+            self.drums[hits[0] if hits else "percussion"].append(entry)
+
+    # ---- a scene
+
+    def scene(self, rng, n):
+        """Four stems of n samples."""
+        tempo = {
+            "bpm": rng.uniform(75, 175),
+            "root": int(rng.integers(12)),
+            "scale": MINOR if rng.random() < 0.6 else MAJOR,
+        }
+        stems = np.zeros((4, 2, n), np.float32)
+        song = {}
+        if self.sections and rng.random() < 0.35:
+            song = self._section(rng, n)
+        for s, stem in enumerate(STEMS):
+            if stem in song:
+                audio = song[stem]
+            elif song and rng.random() < 0.5:
+                continue  # real sections lack stems; half of them are left lacking
+            else:
+                audio = getattr(self, "_" + stem)(rng, n, tempo)
+            stems[s] = self._treat(rng, stem, audio, n, light=stem in song)
+        present = [s for s in range(4) if np.abs(stems[s]).max() > 1e-4]
+        # Absent stems are what a mask network gets wrong first: they must be common in training.
+        if rng.random() < 0.08 and present:
+            keep = rng.choice(present)
+            stems[[s for s in range(4) if s != keep]] = 0
+        else:
+            for s in present:
+                if rng.random() < 0.12:
+                    stems[s] = 0
+        if (
+            rng.random() < 0.15
+        ):  # a room, an amplifier, an open microphone: it belongs to nobody, so to other
+            hiss = scipy.signal.lfilter(
+                [1.0], [1.0, -rng.uniform(0, 0.95)], rng.standard_normal((2, n))
+            )
+            stems[3] += (hiss / hiss.std() * 10 ** (rng.uniform(-70, -45) / 20)).astype(np.float32)
+        if rng.random() < 0.1:
+            stems = np.repeat(stems.mean(1, keepdims=True), 2, axis=1)
+        peak = np.abs(stems.sum(0)).max()
+        if peak > 0:  # full scale to -30 dB
+            stems *= 10 ** (-rng.uniform(0, 30) / 20) / max(peak, 0.1)
+        return stems
+
+    def _section(self, rng, n):
+        """Stems of one real section, sample-aligned, with the tempo and pitch of one ratio."""
+        group = self.sections[rng.integers(len(self.sections))]
+        ratio = 2 ** (rng.uniform(-2, 2) / 12)
+        length = int(n * ratio) + 8
+        start = int(rng.integers(max(1, group[0]["shape"][0] - length)))
+        stems = {}
+        for entry in group:
+            audio = _stereo(_repitch(self.library.read(entry, start, length), ratio))
+            audio = np.pad(audio, ((0, 0), (0, max(0, n - audio.shape[1]))))[:, :n]
+            stems[entry["stem"]] = stems.get(entry["stem"], 0) + audio
+        return stems
+
+    # ---- one method per stem
+
+    def _vocals(self, rng, n, tempo):
+        draw = rng.random()
+        if draw < 0.25 and self.song_stems["vocals"]:
+            return self._excerpt(rng, self.song_stems["vocals"], n)
+        if draw < 0.40 and self.speech:
+            return self._excerpt(rng, self.speech, n)
+        if draw < 0.50 and self.pitched["vocals"]:
+            return self._chords(rng, n, tempo, "vocals", 52)
+        pool = self.phrases["vocals"] if rng.random() < 0.75 else self.shots["vocals"]
+        out = self._sparse(rng, pool or self.shots["vocals"], n)
+        if rng.random() < 0.2:  # a second voice
+            out = out + 0.7 * self._sparse(rng, pool or self.shots["vocals"], n)
+        return out
+
+    def _drums(self, rng, n, tempo):
+        draw = rng.random()
+        if draw < 0.25 and self.song_stems["drums"]:
+            return self._excerpt(rng, self.song_stems["drums"], n)
+        if draw < 0.40 and self.loops["drums"]:
+            return self._excerpt(rng, self.loops["drums"], n)
+        return self._pattern(rng, n, tempo)
+
+    def _bass(self, rng, n, tempo):
+        draw = rng.random()
+        if draw < 0.20 and self.song_stems["bass"]:
+            return self._excerpt(rng, self.song_stems["bass"], n)
+        if draw < 0.24 and self.loops["bass"]:
+            return self._excerpt(rng, self.loops["bass"], n)
+        return self._line(rng, n, tempo)
+
+    def _other(self, rng, n, tempo):
+        draw = rng.random()
+        if draw < 0.15 and self.song_stems["other"]:
+            return self._excerpt(rng, self.song_stems["other"], n)
+        if draw < 0.22 and self.loops["other"]:
+            return self._excerpt(rng, self.loops["other"], n)
+        if draw < 0.32:
+            return self._sparse(rng, self.shots["other"], n)
+        out = self._chords(rng, n, tempo, "other", 57)
+        if rng.random() < 0.4:
+            out = out + rng.uniform(0.3, 1.0) * self._chords(rng, n, tempo, "other", 64)
+        return out
+
+    # ---- the players
+
+    def _excerpt(self, rng, pool, n):
+        """A stretch of one long recording, at up to two semitones off; loops go round."""
+        entry = pool[rng.integers(len(pool))]
+        ratio = 2 ** (rng.uniform(-2, 2) / 12)
+        length = int(n * ratio) + 8
+        total = entry["shape"][0]
+        start = int(rng.integers(max(1, total - length)))
+        audio = self.library.read(entry, start, length)
+        if audio.shape[1] < length:
+            audio = np.tile(audio, (1, -(-length // audio.shape[1])))[:, :length]
+        return _stereo(_repitch(audio, ratio))[:, :n]
+
+    def _sparse(self, rng, pool, n):
+        """Phrases or shots one after the other, with breaths between."""
+        out = np.zeros((2, n + SAMPLERATE), np.float32)
+        position = int(rng.integers(-SAMPLERATE, SAMPLERATE // 2))
+        while position < n:
+            entry = pool[rng.integers(len(pool))]
+            audio = _repitch(
+                self.library.read(entry, 0, 6 * SAMPLERATE), 2 ** (rng.uniform(-2, 2) / 12)
+            )
+            _add(out, position, _stereo(audio) * rng.uniform(0.5, 1.0))
+            position += audio.shape[1] + int(rng.exponential(0.3) * SAMPLERATE)
+        return out[:, :n]
+
+    def _pattern(self, rng, n, tempo):
+        """A pattern of one-shots on a grid of sixteenths, with velocities and a little swing."""
+        step = 60 / tempo["bpm"] / 4 * SAMPLERATE
+        phase = rng.uniform(0, 16 * step)
+        swing = rng.uniform(0, 0.25) * step if rng.random() < 0.4 else 0.0
+        out = np.zeros((2, n), np.float32)
+        flips = rng.uniform(0, 0.12)
+        for role, templates, level in (
+            ("kick", KICKS, 1.0),
+            ("snare", SNARES, 0.9),
+            ("hat", HATS, 0.45),
+            ("percussion", HATS, 0.4),
+        ):
+            pool = self.drums[role]
+            if not pool or rng.random() < (0.55 if role == "percussion" else 0.12):
+                continue
+            level *= 10 ** (rng.uniform(-8, 4) / 20)
+            pattern = np.array([mark == "x" for mark in templates[rng.integers(len(templates))]])
+            if role == "percussion":
+                pattern &= rng.random(16) < 0.4
+            pattern ^= rng.random(16) < flips
+            ratio = 2 ** (rng.uniform(-3, 3) / 12)
+            shots = [
+                _stereo(
+                    _repitch(
+                        self.library.read(pool[rng.integers(len(pool))], 0, 2 * SAMPLERATE), ratio
+                    )
+                )
+                for _ in range(1 + int(rng.random() < 0.4))
+            ]
+            shots = [shot / (np.abs(shot).max() + 1e-6) for shot in shots]
+            pan = _pan(rng, 0.0 if role == "kick" else 0.6)
+            for i in range(int((n + phase) / step) + 1):
+                if pattern[i % 16]:
+                    at = int(
+                        i * step
+                        - phase
+                        + (swing if i % 2 else 0)
+                        + rng.normal(0, 0.004) * SAMPLERATE
+                    )
+                    _add(
+                        out,
+                        at,
+                        shots[rng.integers(len(shots))]
+                        * pan
+                        * np.float32(level * rng.uniform(0.35, 1.0)),
+                    )
+        return out
+
+    def _line(self, rng, n, tempo):
+        """A monophonic bass line: one instrument, one key, notes on eighths or sixteenths."""
+        unpitched = [e for e in self.shots["bass"] if e["pitch"] is None]
+        if unpitched and rng.random() < 0.2:
+            group, pitches = [unpitched[rng.integers(len(unpitched))]], None
+        else:
+            group = self.pitched["bass"][rng.integers(len(self.pitched["bass"]))]
+            pitches = np.array([e["pitch"] for e in group])
+        grid = 60 / tempo["bpm"] / rng.choice((1, 2, 2, 2, 4)) * SAMPLERATE
+        out = np.zeros((2, n + SAMPLERATE), np.float32)
+        position, previous = rng.uniform(-2, 0) * grid, 28 + tempo["root"] % 12
+        base = 24 + tempo["root"] % 12 + (12 if tempo["root"] < 4 or rng.random() < 0.3 else 0)
+        legato = rng.uniform(0.5, 1.05)
+        while position < n:
+            length = grid * rng.choice((1, 1, 1, 2, 3))
+            if rng.random() < 0.85:
+                if rng.random() < 0.6:
+                    degree = tempo["scale"][rng.choice((0, 0, 0, 4, 4, 2, 3, 6, 5))]
+                    previous = base + degree + (12 if rng.random() < 0.15 else 0)
+                audio = self._note(rng, group, pitches, previous, int(length * legato))
+                _add(out, int(position), audio * rng.uniform(0.6, 1.0))
+            position += length
+        return out[:, :n]
+
+    def _chords(self, rng, n, tempo, stem, centre):
+        """Chords, arpeggios or a melody of one pitched instrument."""
+        group = self.pitched[stem][rng.integers(len(self.pitched[stem]))]
+        pitches = np.array([e["pitch"] for e in group])
+        centre = float(np.clip(centre + rng.normal(0, 6), pitches.min(), pitches.max()))
+        style = rng.choice(("chords", "arpeggio", "melody", "stabs"))
+        divide = {
+            "chords": (0.25, 0.5, 1),
+            "arpeggio": (2, 4, 3),
+            "melody": (1, 2),
+            "stabs": (1, 2),
+        }[style]
+        grid = 60 / tempo["bpm"] / rng.choice(divide) * SAMPLERATE
+        out = np.zeros((2, n + SAMPLERATE), np.float32)
+        position = rng.uniform(-2, 0) * grid
+        spread = _pan(rng, 0.7)
+        notes = [0, 2, 4]
+        ladder = np.array(
+            [
+                tempo["root"] + degree + 12 * octave
+                for octave in range(9)
+                for degree in tempo["scale"]
+            ]
+        )
+        home = int(np.abs(ladder - centre).argmin())
+        degree = 0
+        sustain = rng.uniform(0.4, 1.6)
+        while position < n:
+            if rng.random() < 0.3:
+                degree = int(rng.choice((0, 3, 4, 5, 1, -2)))
+            if style in ("chords", "stabs"):
+                chosen = [degree + i for i in ([*notes, 6] if rng.random() < 0.3 else notes)]
+            else:
+                chosen = [degree + int(rng.choice((0, 2, 4, 7, 1, 5)))]
+            if rng.random() < 0.85:
+                for i in chosen:
+                    pitch = int(ladder[int(np.clip(home + i, 0, len(ladder) - 1))])
+                    length = int(grid * sustain * (0.4 if style == "stabs" else 1))
+                    audio = self._note(rng, group, pitches, pitch, length) * spread
+                    _add(out, int(position), audio * np.float32(rng.uniform(0.5, 1.0)))
+            position += grid
+        return out[:, :n]
+
+    def _note(self, rng, group, pitches, pitch, length):
+        """One note of a sampled instrument: nearest sample, repitched, released after `length`."""
+        if pitches is None:
+            entry, ratio = group[0], 2 ** (((pitch + 5) % 12 - 5) / 12)
+        else:
+            near = np.flatnonzero(np.abs(pitches - pitch) == np.abs(pitches - pitch).min())
+            entry = group[near[rng.integers(len(near))]]
+            ratio = 2 ** (((pitch - entry["pitch"] + 6) % 12 - 6) / 12)
+        release = 1500
+        length = max(length, 2 * release)
+        audio = _repitch(self.library.read(entry, 0, int(length * ratio) + 8), ratio)[:, :length]
+        if audio.shape[1] >= release:
+            audio[:, -release:] *= np.linspace(1, 0, release, dtype=np.float32)
+        return _stereo(audio)
+
+    # ---- what happens to any stem on its way to the desk
+
+    def _treat(self, rng, stem, audio, n, light=False):
+        """Colour, drive, place and level one stem; `light` keeps the balance of a real section."""
+        audio = np.ascontiguousarray(audio[:, :n], np.float32)
+        if audio.shape[1] < n:
+            audio = np.pad(audio, ((0, 0), (0, n - audio.shape[1])))
+        level = np.sqrt((audio**2).mean())
+        if level < 1e-5:
+            return np.zeros((2, n), np.float32)
+        if not light:
+            audio = audio / level
+            if rng.random() < 0.15:
+                drive = rng.uniform(0.2, 1.0)
+                audio = np.tanh(audio * drive) / drive
+            wet = {"vocals": 0.4, "drums": 0.15, "bass": 0.05, "other": 0.3}[stem]
+            if rng.random() < wet:
+                audio = _reverb(rng, audio)
+            if stem in ("vocals", "other") and rng.random() < 0.5:
+                audio = audio * _pan(rng, 0.8)
+        if rng.random() < 0.5:
+            audio = _tilt(rng, audio)
+        if rng.random() < 0.5:
+            audio = audio[::-1]
+        if rng.random() < 0.5:
+            audio = -audio
+        if light:
+            return audio * np.float32(10 ** (rng.normal(0, 3 if stem != "other" else 6) / 20))
+        level_db = {"vocals": -20, "drums": -20, "bass": -20, "other": -22}[stem] + rng.normal(0, 4)
+        audio = audio * np.float32(10 ** (level_db / 20) / np.sqrt((audio**2).mean() + 1e-12))
+        return audio
+
+
+def _stereo(audio):
+    return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+
+
+def _repitch(audio, ratio):
+    """Play (c, n) `ratio` times as fast."""
+    if abs(ratio - 1) < 1e-3 or audio.shape[1] < 16:
+        return audio.copy()
+    return soxr.resample(audio.T, 1000.0 * ratio, 1000.0, quality="LQ").T
+
+
+def _add(out, position, audio):
+    """Add (2, m) to (2, n) at `position`, whatever of it falls inside."""
+    first, last = max(0, position), min(out.shape[1], position + audio.shape[1])
+    if last > first:
+        out[:, first:last] += audio[:, first - position : last - position]
+
+
+def _pan(rng, width):
+    """Constant-power gains of a random place, (2, 1)."""
+    angle = np.pi / 4 * (1 + rng.uniform(-width, width))
+    return np.array([[np.cos(angle)], [np.sin(angle)]], np.float32) * np.float32(np.sqrt(2))
+
+
+def _tilt(rng, audio):
+    """A first-order shelf: +-6 dB between the lows and the highs, hinged at 200 Hz to 4 kHz."""
+    gain = 10 ** (rng.uniform(-6, 6) / 20)
+    corner = np.exp(rng.uniform(np.log(200), np.log(4000)))
+    pole = np.exp(-2 * np.pi * corner / SAMPLERATE)
+    low = scipy.signal.lfilter([1 - pole], [1, -pole], audio).astype(np.float32)
+    return low + np.float32(gain) * (audio - low)
+
+
+def _reverb(rng, audio):
+    """Exponentially decaying noise, two uncorrelated ears, after 0 to 30 ms."""
+    seconds = rng.uniform(0.15, 1.2)
+    t = np.arange(int(seconds * SAMPLERATE)) / SAMPLERATE
+    tail = rng.standard_normal((2, t.size)) * np.exp(-6.9 * t / seconds)
+    tail = scipy.signal.lfilter([1.0], [1.0, -rng.uniform(0.2, 0.8)], tail)
+    tail /= np.sqrt((tail**2).sum(1, keepdims=True))
+    wet = scipy.signal.oaconvolve(audio, tail.astype(np.float32), axes=1)[:, : audio.shape[1]]
+    delay = int(rng.uniform(0, 0.03) * SAMPLERATE)
+    wet = np.pad(wet, ((0, 0), (delay, 0)))[:, : audio.shape[1]]
+    return audio + np.float32(10 ** (rng.uniform(-16, -3) / 20)) * wet.astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------ batches
+
+
+@njit(cache=True, fastmath=True)
+def band_products(stems, mix, weight, first, last, energy, cross):
+    """E_s and C of every band.
+
+    stems (r, t, f), mix (c, t, f) complex64; r is (s, c) flattened; energy, cross (r, t, k)
+    """
+    for r in range(stems.shape[0]):
+        c = r % mix.shape[0]
+        for t in range(stems.shape[1]):
+            for k in range(first.size):
+                e = 0.0
+                x = 0.0
+                for f in range(first[k], last[k]):
+                    s = stems[r, t, f]
+                    m = mix[c, t, f]
+                    w = weight[k, f]
+                    e += w * (s.real * s.real + s.imag * s.imag)
+                    x += w * (s.real * m.real + s.imag * m.imag)
+                energy[r, t, k] = e
+                cross[r, t, k] = x
+
+
+class Batches:
+    """Item `index` is one batch; a map-style dataset for torch's DataLoader with batch_size=None.
+
+    Each item holds, all float16 and scaled so that the clip's mean band energy is 1,
+
+    power  : (b, t, 4, k)   band powers of L, R, mid, side of the mixture, float32
+    energy : (b, t', k, s, c)  E_s of every `every`-th frame, the first at `phase`
+    cross  : (b, t', k, s, c)  C of the same frames
+    phase  : int
+    """
+
+    def __init__(self, mixer, n_fft, hop_length, n_batches, batch=16, seconds=2.8, every=2, seed=0):
+        self.mixer, self.seed, self.n_batches = mixer, seed, n_batches
+        self.n_fft, self.hop_length, self.batch, self.every = n_fft, hop_length, batch, every
+        self.n_frames = int(seconds * SAMPLERATE / hop_length)
+        self.window = asymmetric_window(n_fft, hop_length).astype(np.float32)
+        self.weight = filterbank(n_fft).astype(np.float32)
+        used = self.weight > 0
+        self.first = used.argmax(1)
+        self.last = used.shape[1] - used[:, ::-1].argmax(1)
+
+    def __len__(self):
+        return self.n_batches
+
+    def _spectra(self, audio, first, every):
+        """Frames `first`, `first + every`, … of (r, n): (r, t, f) complex64."""
+        frames = np.lib.stride_tricks.sliding_window_view(audio, self.n_fft, axis=-1)
+        frames = frames[:, first * self.hop_length :: every * self.hop_length]
+        return scipy.fft.rfft(frames * self.window, axis=-1, overwrite_x=True)
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng((self.seed, index))
+        phase = int(rng.integers(self.every))
+        n = self.n_fft + (self.n_frames - 1) * self.hop_length
+        power, energy, cross = [], [], []
+        for _ in range(self.batch):
+            stems = self.mixer.scene(rng, n).reshape(8, n)
+            mix = self._spectra(stems.reshape(4, 2, n).sum(0), 0, 1)
+            views = np.stack([mix[0], mix[1], (mix[0] + mix[1]) / 2, (mix[0] - mix[1]) / 2])
+            power.append(np.stack([np.abs(view) ** 2 @ self.weight.T for view in views], 1))
+            part = self._spectra(stems, phase, self.every)
+            e = np.empty((8, part.shape[1], N_BANDS), np.float32)
+            c = np.empty_like(e)
+            mix = np.ascontiguousarray(mix[:, phase :: self.every])
+            band_products(part, mix, self.weight, self.first, self.last, e, c)
+            scale = 1 / (power[-1][:, :2].mean() + 1e-9)
+            energy.append((e * scale).reshape(4, 2, -1, N_BANDS).transpose(2, 3, 0, 1))
+            cross.append((c * scale).reshape(4, 2, -1, N_BANDS).transpose(2, 3, 0, 1))
+        half = [np.clip(np.stack(x), -6e4, 6e4).astype(np.float16) for x in (energy, cross)]
+        return np.stack(power).astype(np.float32), *half, phase

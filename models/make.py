@@ -1,0 +1,49 @@
+"""Make every released model, from the sample pack to the cards.
+
+    python models/make.py --samples ../shared/samples --runs ../runs
+
+`base` learns at hop 512, where a processor hears twice the audio in the same time; what it knows of
+bands and timbres serves every profile. `live` gets the longest of what is left; the others start
+from it and only have to learn another frame clock.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+STAGES = (  # run, profile, minutes, start
+    ("base", "quality", 20, None),
+    ("live", "live", 25, "base"),
+    ("tight", "tight", 10, "live"),
+    ("quality", "quality", 10, "live"),
+    ("classic", "classic", 10, "live"),
+)
+
+
+def python(script, *arguments):
+    subprocess.run([sys.executable, str(HERE / script), *map(str, arguments)], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("--runs", type=Path, default=Path("../runs"))
+    args = parser.parse_args()
+
+    where = ("--samples", args.samples, "--cache", args.cache)
+    for run, profile, minutes, start in STAGES:
+        begin = ("--from", args.runs / start / "ema.pt") if start else ()
+        budget = ("--profile", profile, "--minutes", minutes)
+        python("train.py", "--run", args.runs / run, *budget, *begin, *where)
+    names = [f"first_{run}" for run, *_ in STAGES[1:]]
+    for run, name in zip([stage[0] for stage in STAGES[1:]], names, strict=True):
+        python("export.py", "--run", args.runs / run, "--name", name)
+    python("evaluate.py", *names, "--samples", args.samples)
+    python("card.py", *names)
+
+
+if __name__ == "__main__":
+    main()
