@@ -99,6 +99,7 @@ def main():
     run = args.run
     run.mkdir(parents=True, exist_ok=True)
     n_fft, hop_length, _ = PROFILES[args.profile]
+    args.every = args.every or 1024 // hop_length
 
     net = FirstNet(n_fft, hop_length)
     if args.start:
@@ -274,9 +275,11 @@ def parse():
     parser.add_argument("--seconds", type=float, default=2.8)
     parser.add_argument("--warmup-s", type=float, default=0.4, help="heard but not scored")
     parser.add_argument(
-        "--every", type=int, default=2, help="score every n-th frame: neighbours overlap by 7/8"
+        "--every",
+        type=int,
+        help="score every n-th frame; default one in 1024 samples, since frames overlap by more",
     )
-    parser.add_argument("--reuse", type=int, default=1, help="steps per rendered batch")
+    parser.add_argument("--reuse", type=int, default=2, help="steps per rendered batch")
     parser.add_argument("--pool", type=int, default=40, help="rendered batches kept for reuse")
     parser.add_argument("--ema", type=float, default=0.997)
     parser.add_argument("--validate", type=int, default=200, help="steps between validations")
