@@ -1,0 +1,52 @@
+"""How verbs print: plain JSON for programs, rich text for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+def console(err: bool = False) -> Console:
+    """A console that guesses nothing about what is printed: numbers stay uncoloured."""
+    from rich.console import Console
+
+    return Console(stderr=err, highlight=False)
+
+
+def table(*columns: str) -> Table:
+    """An empty table; a column name that starts with `>` is aligned to the right."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        right = column.startswith(">")
+        made.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    return made
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print for programs; one line when `indent` is None."""
+    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def decibels(linear: float, floor_db: float = -120.0) -> float:
+    """dBFS of a linear level, never below the floor."""
+    return max(20 * math.log10(linear), floor_db) if linear > 0 else floor_db
+
+
+def note_name(f0_hz: float) -> str:
+    """Name of the nearest equal-tempered note at A4 = 440 Hz, and the cents it is off."""
+    if f0_hz <= 0 or not math.isfinite(f0_hz):
+        return ""
+    midi = 69 + 12 * math.log2(f0_hz / 440.0)
+    nearest = math.floor(midi + 0.5)
+    return f"{NOTES[nearest % 12]}{nearest // 12 - 1} {round(100 * (midi - nearest)):+d}"

@@ -1,0 +1,206 @@
+"""`stemd run`: the daemon in the foreground, with a view when somebody looks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import ConfigFile, Overrides, Profile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+    from stemd.config import Config
+    from stemd.daemon import Daemon
+
+PICTURE_S = 0.1  # ten pictures a second show every onset and cost little
+JSON_S = 1.0
+
+Show = Callable[["Daemon"], None]
+
+
+def run(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    profile: Profile = None,
+    no_view: Annotated[bool, typer.Option("--no-view", help="Log lines, no meters.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON status a second on stdout.")
+    ] = False,
+) -> None:
+    """Start the daemon: listen, separate, publish.
+
+    Ends on SIGINT or SIGTERM; a second one forces. SIGHUP reloads the configuration.
+    """
+    from stemd.config import load_config
+    from stemd.daemon import Daemon
+
+    changes = list(overrides or ())
+    if profile is not None:
+        changes.append(f'profile="{profile}"')
+    daemon = Daemon(load_config(config, changes), config_path=config, overrides=changes)
+    look = sys.stdout.isatty() and not (no_view or as_json)
+    with _output(look, as_json) as show:
+        orders = Orders(lambda: _force(daemon))
+        try:
+            daemon.start()
+            while daemon.poll(PICTURE_S) and not orders.stop:
+                if orders.take_reload():
+                    daemon.reload()
+                show(daemon)
+        finally:
+            daemon.stop()
+    raise typer.Exit(daemon.exit_code)
+
+
+class Orders:
+    """What signals asked for; a second order to stop calls `force`."""
+
+    def __init__(self, force: Callable[[], None]) -> None:
+        self.stop = False
+        self._reload = False
+        self._force = force
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._hang_up)
+
+    def take_reload(self) -> bool:
+        """True once after it was asked."""
+        asked, self._reload = self._reload, False
+        return asked
+
+    def _stop(self, *_: Any) -> None:
+        if self.stop:
+            self._force()
+        self.stop = True
+
+    def _hang_up(self, *_: Any) -> None:
+        self._reload = True
+
+
+def _force(daemon: Daemon) -> None:
+    """Leave now, and leave no process behind."""
+    from stemd.errors import EXIT_FORCED
+
+    try:
+        daemon.kill()
+    finally:
+        os.write(2, b"stemd: forced to stop\n")
+        os._exit(EXIT_FORCED)
+
+
+@contextlib.contextmanager
+def _output(look: bool, as_json: bool) -> Iterator[Show]:
+    """Yields what shows the daemon: a picture, a line of JSON, or nothing beside the log."""
+    if not look:
+        _log_to(logging.StreamHandler(sys.stderr))
+        yield JsonLines() if as_json else lambda daemon: None
+        return
+    from rich.live import Live
+
+    from .printing import console
+
+    screen = console()
+    _log_to(Above(screen))
+    with Live(console=screen, auto_refresh=False) as live:
+        yield View(screen, live)
+
+
+class JsonLines:
+    """The whole status, once a second."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __call__(self, daemon: Daemon) -> None:
+        from .printing import print_json
+
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + JSON_S
+            print_json(daemon.status.snapshot(), indent=None)
+
+
+class View:
+    """The picture of `view.py`, fed from shared memory."""
+
+    def __init__(self, screen: Console, live: Live) -> None:
+        self._screen, self._live = screen, live
+        self._status: Any = None
+
+    def __call__(self, daemon: Daemon) -> None:
+        from .view import Meters, picture
+
+        now_s = time.monotonic()
+        if daemon.status is not self._status:  # a reload may have built everything anew
+            self._status = daemon.status
+            self._reader = daemon.tap()
+            self._meters = Meters(daemon.spec.n_feeds)
+        self._meters.fall(now_s)
+        while self._reader.read():
+            self._meters.hear(self._reader.hop["features"], now_s)
+        self._live.update(
+            picture(
+                daemon.status.snapshot(),
+                self._meters,
+                about(daemon.config),
+                now_s,
+                self._screen.width,
+            ),
+            refresh=True,
+        )
+
+
+def about(config: Config) -> Any:
+    """What the view says of a configuration."""
+    from stemd import __version__
+
+    from .view import About
+
+    feeds = tuple(feed.name for feed in config.feed)
+    return About(__version__, config.profile, feeds, endpoints(config))
+
+
+def endpoints(config: Config) -> tuple[tuple[str, str], ...]:
+    """Where to connect, in the words a client would type."""
+    places = []
+    if config.zeromq.enabled:
+        z = config.zeromq
+        ports = f"audio {z.audio_port}, features {z.features_port}, control {z.control_port}"
+        places.append(("ZeroMQ", f"tcp://{z.bind}  {ports}"))
+    if config.osc.enabled:
+        control = f"; control on {config.osc.listen}" if config.osc.listen else ""
+        places.append(("OSC", f"to {', '.join(config.osc.targets) or 'nobody'}{control}"))
+    if config.output.enabled:
+        places.append(("output", config.output.device or "default device"))
+    return tuple(places)
+
+
+class Above(logging.Handler):
+    """Log lines scroll by above the picture."""
+
+    def __init__(self, screen: Console) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from rich.text import Text
+
+        self._screen.print(Text(self.format(record), "dim"))
+
+
+def _log_to(handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("stemd")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
