@@ -75,8 +75,8 @@ class ControlServer:
 
     def close(self) -> None:
         """Give the last answers and the port back."""
-        for later in self._later:
-            self._finish(later)
+        while self._later:
+            self._finish(self._later.pop())
         self._socket.close(linger=LINGER_MS)
 
     def _take(self, frames: list[zmq.Frame]) -> None:

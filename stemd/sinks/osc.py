@@ -509,6 +509,7 @@ class OscInlet:
         """Act on one datagram."""
         try:
             for data in osc.messages(packet):
+                osc.check_types(data)
                 parsed = osc_message.OscMessage(data)
                 self._dispatch(parsed.address, parsed.params, sender)
         except PARSE_ERRORS as error:

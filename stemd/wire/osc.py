@@ -15,6 +15,7 @@ from ..errors import ProtocolError
 BUNDLE_HEAD = b"#bundle\0" + b"\0\0\0\0\0\0\0\1"  # IMMEDIATELY
 MAX_PACKET_BYTES = 1400  # fits an Ethernet frame with room for tunnels
 MAX_DEPTH = 8  # of bundles in bundles, on the way in
+KNOWN_TYPES = b"ifsbhdrmtTFN"  # python-osc logs others and arrays can nest without end
 
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
@@ -132,3 +133,19 @@ def messages(packet: bytes, depth: int = 0) -> Iterator[bytes]:
             raise ProtocolError(f"osc: got an element of {size} bytes, expected 4 to the end")
         yield from messages(packet[at : at + size], depth + 1)
         at += size
+
+
+def check_types(data: bytes) -> None:
+    """Refuse a message with arguments of types nobody has a use for.
+
+    Raises
+    ------
+    ProtocolError
+        When there is one, or no address.
+    """
+    if not data.startswith(b"/"):
+        raise ProtocolError(f"osc: got {data[:20]!r}, expected an address")
+    end = data.find(b"\0")
+    tags = data[end + 4 - end % 4 :].partition(b"\0")[0]
+    if end < 0 or tags[1:].translate(None, KNOWN_TYPES):
+        raise ProtocolError(f"osc: got types {tags[:20]!r}, expected some of {KNOWN_TYPES!r}")

@@ -168,3 +168,18 @@ def test_no_pattern_does_more_than_not_match(pattern):
 def test_the_first_feed_needs_no_name():
     assert addresses.bases("/stemd", ["main", "two"]) == ["/stemd", "/stemd/two"]
     assert addresses.source_address("/stemd/two", 1, "level") == "/stemd/two/vocals/level"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"/", b"/abc", b"x\0\0\0,i\0\0", b"/a\0\0,[]\0", b"/a\0\0,ifz\0"]
+)
+def test_messages_without_address_or_of_odd_types_are_refused(data):
+    with pytest.raises(ProtocolError, match="osc: got"):
+        osc.check_types(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"/a\0\0", b"/a\0\0,\0\0\0", b"/abc\0\0\0\0,ifTF\0\0\0" + bytes(8)]
+)
+def test_messages_of_numbers_pass(data):
+    osc.check_types(data)
