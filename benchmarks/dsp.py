@@ -65,7 +65,7 @@ class Bench:
         self.out = np.zeros((spec.n_feeds, len(SOURCES), N_FEATURES), np.float32)
         self.features = Features(spec)
 
-    def time(self, call: Callable[[int], None]) -> dict[str, float]:
+    def time(self, call: Callable[[int], object]) -> dict[str, float]:
         """Percentiles in µs of `call(hop index)`."""
         for k in range(WARM_UP):
             call(k)
@@ -143,7 +143,7 @@ def bench(
         print(f"{profile}: no model in the figures: {error}")
     if model is not None:
         net = model
-        rows["model"] = b.time(lambda k: net.process(separator.spectra) and None)  # type: ignore[func-returns-value]
+        rows["model"] = b.time(lambda k: net.process(separator.spectra))
         separator = HopSeparator(spec, model)
         rows["hop"] = b.time(lambda k: b.hop(separator, noise[k % 16]))
 

@@ -24,7 +24,7 @@ class DeviceClock:
     def reset(self) -> None:
         """The source was opened anew."""
         self._started = False
-        self.samplerate = float(self._nominal)  # Hz, measured
+        self.samplerate = float(self._nominal)  # Hz, measured; nominal until it has settled
 
     def process(self, n_samples: int, first_ns: int) -> int:
         """Take a block's length and the observed time of its first sample; return it filtered.
@@ -49,5 +49,6 @@ class DeviceClock:
         self._rate_s = min(max(self._rate_s, 1 / self._nominal - limit), 1 / self._nominal + limit)
         self._next_s = now_s + n_samples * self._rate_s
         self._elapsed_s += period_s
-        self.samplerate = 1.0 / self._rate_s
+        if self._elapsed_s > self.SETTLE_S:
+            self.samplerate = 1.0 / self._rate_s
         return self._origin_ns + int(now_s * 1e9)

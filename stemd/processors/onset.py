@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
 from stemd.kernels.window import window_pair
 from stemd.processors.stft import Complex64Array, Float32Array
-from stemd.spec import FEATURES, N_CHANNELS, SOURCES, StreamSpec
+from stemd.spec import FEATURES, N_CHANNELS, ONSET_THRESHOLD, SOURCES, StreamSpec
 
 STRENGTH = FEATURES.index("onset_strength")
 ONSET = FEATURES.index("onset")
@@ -25,7 +25,6 @@ REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
 USUAL_MS = 150.0  # memory of what flux is usual
 SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset
 GRAIN = 32  # samples: resolution of the offset
-THRESHOLD = 0.07  # mean rise over all bands, in nats; steady noise stays below 0.062
 
 
 class Onset:
@@ -62,7 +61,7 @@ class Onset:
         self._since = np.zeros(shape, np.int64)
         self._count = np.zeros(shape, np.int64)
         self._muted = np.zeros(n_feeds, np.int64)
-        self.threshold = np.full(n_sources, THRESHOLD, np.float32)
+        self.threshold = np.full(n_sources, ONSET_THRESHOLD, np.float32)
         self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
         self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
         self._decay = np.float32(np.exp(-hop_length / spec.samples(USUAL_MS)))
