@@ -94,9 +94,9 @@ class Intake:
         self._stalled_at_ns = 0
         self._flush = spec.latency // spec.hop_length
         # After a restart of this process the clock goes on where it was, plus what went by.
-        unheard = ring.skip()
-        self.position = int(section["sample_pos"]) + unheard
+        self.position = int(section["sample_pos"])
         self._pending_flags = 0
+        unheard = ring.skip()
         if self.position:
             self._lose(unheard, 0)
 
