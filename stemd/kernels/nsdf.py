@@ -44,13 +44,18 @@ def decimate(mix, stems, taps, tail, factor, past):
         for source in range(n_stems + 1):
             x = tail[b, source]
             y = past[b, source]
-            x[:n_taps] = x[hop_length:]
+            # not slice assignments: numba makes a copy first where both sides overlap
+            moved = x[hop_length:]
+            for n in range(n_taps):
+                x[n] = moved[n]
             fresh = x[n_taps:]
             if source == 0:
                 add_channels(mix[b], fresh)
             else:
                 add_channels(stems[b, source - 1], fresh)
-            y[:kept] = y[made:]
+            moved = y[made:]
+            for n in range(kept):
+                y[n] = moved[n]
             for n in range(made):
                 # slices: with an index sum numba checks for negatives and LLVM does not vectorise
                 heard = x[(n + 1) * factor : (n + 1) * factor + n_taps]

@@ -22,7 +22,10 @@ def push_hop(hop, history, window, frames):
     for row in range(hop.shape[0]):
         past = history[row]
         frame = frames[row]
-        past[:kept] = past[hop_length:]
+        # not a slice assignment: numba makes a copy first where both sides overlap
+        moved = past[hop_length:]
+        for n in range(kept):
+            past[n] = moved[n]
         fresh = past[kept:]
         for n in range(hop_length):
             x = hop[row, n]
