@@ -1,0 +1,300 @@
+"""The publish process itself, fed through an outbox as `separate` would."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import socket
+
+import numpy as np
+import pytest
+import zmq
+
+import stemd.client
+from stemd.config import Config, FeedConfig, OscConfig, ZeroMQConfig
+from stemd.errors import EXIT_OK, StemdError
+from stemd.outbox import Outbox
+from stemd.ring import Ring
+from stemd.roles import publish
+from stemd.roles.links import Links
+from stemd.shared import text
+from stemd.status import Command, State, Status
+from stemd.wire import osc
+from tests.sinks.support import PATIENCE_S, fill_hop, free_port, wait_until
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Stage:
+    """What the daemon and `separate` would provide, and the process under test."""
+
+    def __init__(self, **changes):
+        self.ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.ear.bind(("127.0.0.1", 0))
+        self.ear.settimeout(PATIENCE_S)
+        self.config = Config(
+            feed=(FeedConfig("main"), FeedConfig("two")),
+            zeromq=ZeroMQConfig(
+                audio_port=free_port(), features_port=free_port(), control_port=free_port()
+            ),
+            osc=OscConfig(
+                targets=(f"127.0.0.1:{self.ear.getsockname()[1]}",),
+                listen=f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+            ),
+        )
+        self.spec = self.config.spec
+        self.status = Status.create(2)
+        self.status.daemon["state"] = self.status.separate["state"] = State.RUNNING
+        self.status.daemon["session"] = 0xABC
+        self.outbox = Outbox.create(2, self.spec.hop_length, self.spec.samplerate)
+        self.ring = Ring.create(1024, 2)
+        self.wake = SPAWN.Semaphore(0)
+        self.k = 0
+        self.process = None
+
+    def start(self, wait=True):
+        links = Links(
+            self.config,
+            self.spec,
+            self.status.handle,
+            self.ring.handle,
+            self.outbox.handle,
+            {"publish": self.wake},
+        )
+        self.process = SPAWN.Process(target=publish.run, args=(links,))
+        self.process.start()
+        if wait:
+            wait_until(lambda: self.status.publish["ready"], "publish")
+
+    def play(self, n=1, **fields):
+        """Hand on n hops."""
+        for _ in range(n):
+            fill_hop(self.outbox.claim(), self.k, self.spec, **fields)
+            self.outbox.publish()
+            self.wake.release()
+            self.k += 1
+
+    def connect(self, **arguments):
+        return stemd.client.connect(control_port=self.config.zeromq.control_port, **arguments)
+
+    def count(self, name):
+        return int(self.status.publish[name])
+
+    def close(self):
+        if self.process is not None:
+            self.status.publish["stop"] = 1
+            self.process.join(PATIENCE_S)
+            if self.process.is_alive():
+                self.process.kill()
+                self.process.join()
+        self.ear.close()
+        self.outbox.close()
+        self.ring.close()
+        self.status.close()
+
+
+@pytest.fixture
+def stage():
+    one = Stage()
+    yield one
+    one.close()
+
+
+def receive(stage, client, n, **arguments):
+    """Play until n blocks have come."""
+    blocks = []
+
+    def step():
+        stage.play()
+        block = client.read_block(0.005)
+        if block is not None:
+            blocks.append(block)
+
+    wait_until(lambda: len(blocks) >= n, f"{n} blocks", step)
+    return blocks
+
+
+def test_hops_come_out_of_every_door(stage):
+    stage.start()
+    with stage.connect(feed="two", mix=True) as client:
+        block = receive(stage, client, 5)[-1]
+        k = block.seq
+        hop = np.zeros(1, stage.outbox._slots.dtype)[0]
+        fill_hop(hop, k, stage.spec)
+        np.testing.assert_array_equal(block.stems, hop["stems"][1])
+        np.testing.assert_array_equal(block.mix, hop["mix"][1])
+        assert (block.sample_pos, block.latency) == ((k + 1) * 256, 512)
+        assert client.counters.malformed == 0
+    heard = b""
+    while b"/stemd/two/vocals/level" not in heard:
+        stage.play()
+        heard = stage.ear.recv(2000)
+    wait_until(lambda: stage.count("hops") == stage.k, "the count")
+    assert stage.count("sent") > 0
+    assert stage.count("bytes") > 0
+    assert stage.count("osc_sent") > 0
+    assert stage.count("osc_errors") == 0
+    assert stage.count("heartbeat_ns") > 0
+
+
+def test_clients_turn_the_mixer_both_ways(stage):
+    stage.start()
+    with stage.connect() as client:
+        client.control("set", feed="two", stem="bass", gain=0.5)
+        assert stage.status.mixer["gain"][1, 2] == 0.5
+        with pytest.raises(StemdError, match="gain: got 99, expected 0 to 10"):
+            client.control("set", stem="bass", gain=99)
+        host, _, port = stage.config.osc.listen.partition(":")
+        stage.ear.sendto(osc.message("/stemd/two/bass/mute", 1), (host, int(port)))
+        wait_until(lambda: stage.status.mixer["mute"][1, 2], "the mute")
+        assert client.control("get")["feeds"]["two"]["stems"]["bass"]["mute"] is True
+        wait_until(lambda: stage.count("requests") == 4, "the count")
+        assert (stage.count("refused"), stage.count("osc_received")) == (1, 1)
+        heard = b""
+        while b"/stemd/two/bass/mute" not in heard:
+            heard = stage.ear.recv(2000)
+
+
+def test_a_change_of_state_is_told_at_once_without_audio(stage):
+    stage.start()
+    with stage.connect() as client:
+        assert client.read_status(PATIENCE_S)["state"] == "RUNNING"
+        stage.status.separate["state"] = State.STALLED
+        stage.status.separate["reason"] = b"no audio for 250 ms"
+        status = wait_until(
+            lambda: (s := client.read_status(PATIENCE_S))["state"] == "STALLED" and s, "the news"
+        )
+        assert status["reason"] == "no audio for 250 ms"
+
+
+def test_a_taken_port_costs_only_its_own_service(stage):
+    context = zmq.Context()
+    squatter = context.socket(zmq.PUB)
+    squatter.bind(f"tcp://127.0.0.1:{stage.config.zeromq.audio_port}")
+    stage.start()
+    reason = text(stage.status.publish["reason"])
+    assert reason.startswith("zeromq.audio_port: got 127.0.0.1:")
+    # Control and OSC work all the same.
+    with stage.connect() as client:
+        assert client.status()["publish"]["reason"] == reason
+    assert stage.ear.recv(2000).startswith(b"#bundle")
+    squatter.close(linger=0)
+    context.term()
+    wait_until(lambda: not text(stage.status.publish["reason"]), "the port")
+    with stage.connect() as client:
+        receive(stage, client, 1)
+
+
+def test_unknown_osc_targets_are_a_reason_not_an_end(stage):
+    import dataclasses
+
+    targets = ("no.such.host.invalid:9000", *stage.config.osc.targets)
+    stage.config = dataclasses.replace(
+        stage.config, osc=dataclasses.replace(stage.config.osc, targets=targets)
+    )
+    stage.start()
+    assert "no.such.host.invalid:9000" in text(stage.status.publish["reason"])
+    assert stage.ear.recv(2000).startswith(b"#bundle")
+
+
+def test_a_shutdown_is_answered_before_the_end(stage):
+    stage.start()
+    with stage.connect() as client:
+        command = stage.status.command
+        reply = {}
+
+        import threading
+
+        asking = threading.Thread(
+            target=lambda: reply.update(client.control("shutdown", timeout_s=PATIENCE_S))
+        )
+        asking.start()
+        wait_until(lambda: int(command["asked"]) == 1, "the order")
+        assert command["what"] == Command.SHUTDOWN
+        command["text"], command["ok"], command["done"] = b"stopping", 1, 1
+        stage.status.publish["stop"] = 1
+        asking.join(PATIENCE_S)
+        assert reply["text"] == "stopping"
+    stage.process.join(PATIENCE_S)
+    assert stage.process.exitcode == EXIT_OK
+
+
+def test_interrupts_are_left_to_the_daemon(stage):
+    stage.start()
+    os.kill(stage.process.pid, signal.SIGINT)
+    with stage.connect() as client:
+        assert client.control("ping")["ok"]
+    assert stage.process.is_alive()
+
+
+def test_it_ends_when_a_subscriber_hangs(stage):
+    stage.start()
+    context = zmq.Context()
+    stuck = context.socket(zmq.SUB)
+    stuck.setsockopt(zmq.RCVHWM, 1)
+    stuck.setsockopt(zmq.LINGER, 0)
+    stuck.setsockopt(zmq.SUBSCRIBE, b"")
+    stuck.connect(f"tcp://127.0.0.1:{stage.config.zeromq.audio_port}")
+    wait_until(lambda: stage.count("subscribers") == 1, "the subscriber")
+    stage.play(500)
+    wait_until(lambda: stage.count("hops") == stage.k, "the hops")
+    stage.status.publish["stop"] = 1
+    stage.process.join(PATIENCE_S)
+    assert stage.process.exitcode == EXIT_OK
+    stuck.close()
+    context.term()
+
+
+def test_it_ends_with_its_parent():
+    script = """
+import multiprocessing, os, sys
+from tests.roles.test_publish import Stage
+if __name__ == "__main__":
+    stage = Stage()
+    stage.start()
+    print(stage.process.pid, flush=True)
+    sys.stdin.read()
+    os._exit(0)  # no farewell
+"""
+    import subprocess
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "parent.py"
+        path.write_text(script)
+        root = Path(__file__).parents[2]
+        parent = subprocess.Popen(
+            [sys.executable, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(root)},
+        )
+        pid = int(parent.stdout.readline())
+        parent.stdin.close()
+        parent.wait(PATIENCE_S)
+        parent.stdout.close()
+
+        def gone():
+            with contextlib.suppress(FileNotFoundError):
+                return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+            return True
+
+        wait_until(gone, "the end of publish")
+
+
+def test_osc_alone_needs_no_zeromq(stage):
+    import dataclasses
+
+    stage.config = dataclasses.replace(
+        stage.config, zeromq=dataclasses.replace(stage.config.zeromq, enabled=False)
+    )
+    stage.start()
+    stage.play()
+    assert stage.ear.recv(2000).startswith(b"#bundle")
+    assert text(stage.status.publish["reason"]) == ""
+    wait_until(lambda: stage.count("hops") == 1, "the hop")
+    assert json.loads(json.dumps(stage.status.snapshot()))["publish"]["subscribers"] == 0
