@@ -239,7 +239,8 @@ class Status:
     def reason(self) -> str:
         """Why the state is what it is; empty when all is well."""
         if State(int(self.daemon["state"])) is State.RUNNING:
-            return text(self.separate["reason"]) or text(self.capture["reason"])
+            parts = (self.separate, self.capture, self.publish, self.play, self.record)
+            return next(filter(None, (text(part["reason"]) for part in parts)), "")
         return text(self.daemon["reason"])
 
     @staticmethod

@@ -313,3 +313,25 @@ def test_standard_input_is_separated_to_its_end(tmp_path: Path) -> None:
     (directory,) = (tmp_path / "out").iterdir()
     heard, _ = soundfile.read(directory / "mix.wav", dtype="float32")
     np.testing.assert_array_equal(heard[256 : 256 + 48_000], pcm.astype(np.float32) / 32768)
+
+
+def test_a_file_at_96_khz_is_resampled_at_the_door_and_stays_in_place(tmp_path: Path) -> None:
+    at = 96_000
+    t = np.arange(2 * at)
+    click = np.where(np.abs(t - at) < 200, 0.5 * np.cos(np.pi * (t - at) / 400), 0.0)
+    path = tmp_path / "click.wav"
+    soundfile.write(path, np.stack([click, click], axis=1), 96_000, subtype="FLOAT")
+    ports, _ = port_overrides()
+    settings = [*ports, "source.kind=file", f'source.path="{path}"', "source.pace=fast"]
+    settings += ["record.enabled=true", f'record.directory="{tmp_path}/out"']
+    daemon = Daemon(load_config(None, settings))
+    daemon.start()
+    end = time.monotonic() + START_S
+    while daemon.poll(0.1):
+        assert time.monotonic() < end
+    daemon.stop()
+    (directory,) = (tmp_path / "out").iterdir()
+    heard, rate = soundfile.read(directory / "mix.wav", dtype="float32")
+    assert rate == 48_000
+    assert int(np.argmax(heard[:, 0])) == at // 2 + 256
+    np.testing.assert_allclose(heard[:, 0].max(), 0.5, atol=1e-3)

@@ -6,6 +6,7 @@ PortAudio (which hangs on a dead sound server) but leaves by `os._exit`.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -49,6 +50,8 @@ class Door:
         self._section = section
         self._wake = wake
         self._ratio = rate / source_rate
+        self._source_rate = source_rate
+        self._taken = self._given = 0
         self._resample: Any = None
         if source_rate != rate:
             import soxr
@@ -72,7 +75,11 @@ class Door:
         """Copy one block into the ring, or count it as lost, and wake the separator."""
         section = self._section
         if self._resample is not None:
-            block = self._resample.resample_chunk(np.ascontiguousarray(block))
+            block, lag_s = self._resampled(block)
+            adc_s -= lag_s
+            first_ns -= int(lag_s * 1e9)
+        if len(block) == 0:
+            return
         taken = self._ring.write(block, adc_s, first_ns, arrival_ns, flags)
         self._wake.release()
         section["blocks"] += 1
@@ -81,6 +88,30 @@ class Door:
         section["age_ns"] = arrival_ns - first_ns
         if flags:
             section["host_flags"] += 1
+
+    def finish(self) -> None:
+        """The source is through: hand over what the resampler still holds."""
+        if self._resample is not None:
+            now_ns = time.monotonic_ns()
+            rest = self._resample.resample_chunk(
+                np.zeros((0, self._ring.channels), np.float32), last=True
+            )
+            if len(rest):
+                self._ring.write(rest, math.nan, now_ns, now_ns)
+        self._ring.end()
+        self._wake.release()
+
+    def _resampled(self, block: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
+        """The samples the resampler gives back, and how long before `block` they begin, seconds.
+
+        It is aligned (output sample k stands for input sample k / ratio) but holds samples back.
+        """
+        lag = self._taken - self._given / self._ratio
+        self._taken += len(block)
+        out = self._resample.resample_chunk(np.ascontiguousarray(block))
+        self._given += len(out)
+        self._section["latency"] = round(lag * self._ratio)
+        return out, lag / self._source_rate
 
 
 def run(links: Links) -> None:
@@ -114,8 +145,7 @@ def run(links: Links) -> None:
             return role.stopping
 
         if source.run(door, stopping):
-            ring.end()
-            links.wake["separate"].release()
+            door.finish()
             role.reason(f"{source.label}: end")
         code = EXIT_OK
     except DeviceError as error:
