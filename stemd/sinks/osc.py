@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -319,32 +319,37 @@ class OscLevels:
         return values
 
     def _send_floats(self, which: list[int], values: list[float]) -> None:
-        bundle, heads = self._bundle, self._heads
-        bundle.clear()
-        for k in which:
-            if not bundle.add_float(heads[k], values[k]):
-                self._sender.send(bundle.packet)
-                bundle.clear()
-                bundle.add_float(heads[k], values[k])
-        self._sender.send(bundle.packet)
+        starts = [self._heads[k] for k in which]
+        numbers = [values[k] for k in which]
+        bundle, at = self._bundle, 0
+        while at < len(starts):
+            bundle.clear()
+            # An address longer than a packet is left out, not tried for ever.
+            at = max(bundle.add_floats(starts, numbers, at), at + 1)
+            self._sender.send(bundle.packet)
 
     def _send_onset(self, i: int, strength: float, age_ms: float) -> None:
         bundle = self._bundle
         bundle.clear()
-        bundle.add_float(self._onset_heads[i], strength)
-        bundle.add_int(self._count_heads[i], self._counts[i])
-        bundle.add_float(self._age_heads[i], age_ms)
+        bundle.add(self._onset_heads[i], strength)
+        bundle.add(self._count_heads[i], self._counts[i])
+        bundle.add(self._age_heads[i], age_ms)
         self._sender.send(bundle.packet)
 
     def _send_counts(self) -> None:
-        bundle = self._bundle
-        bundle.clear()
-        for start, count in zip(self._count_heads, self._counts, strict=True):
-            if not bundle.add_int(start, count):
-                self._sender.send(bundle.packet)
-                bundle.clear()
-                bundle.add_int(start, count)
-        self._sender.send(bundle.packet)
+        _send_all(self._sender, zip(self._count_heads, self._counts, strict=True))
+
+
+def _send_all(sender: OscSender, numbers: Iterable[tuple[bytes, float]]) -> None:
+    """Heads and values in as few packets as they fit in."""
+    bundle = osc.Bundle()
+    for start, value in numbers:
+        if not bundle.add(start, value):
+            sender.send(bundle.packet)
+            bundle.clear()
+            bundle.add(start, value)
+    if not bundle.empty:
+        sender.send(bundle.packet)
 
 
 class _VitalsTicker:
@@ -381,17 +386,17 @@ class _VitalsTicker:
         self._last = facts
         bundle = self._bundle
         bundle.clear()
-        bundle.add_int(self._state, vitals.state)
-        bundle.add_int(self._alive, int(now - self._started))
-        bundle.add_float(self._latency, self._latency_ms)
-        bundle.add_float(self._load, finite(vitals.load))
+        bundle.add(self._state, vitals.state)
+        bundle.add(self._alive, int(now - self._started))
+        bundle.add(self._latency, self._latency_ms)
+        bundle.add(self._load, finite(vitals.load))
         for start, count in zip(self._counters, facts[1:], strict=True):
-            bundle.add_int(start, osc.clip_int(count))
+            bundle.add(start, osc.clip_int(count))
         self._sender.send(bundle.packet)
 
     def goodbye(self) -> None:
         self._bundle.clear()
-        self._bundle.add_int(self._state, 0)
+        self._bundle.add(self._state, 0)
         self._sender.send(self._bundle.packet)
 
 
@@ -435,21 +440,14 @@ class _Echo:
             return
         first = self._rev < 0
         self._rev = rev
-        bundle = osc.Bundle()
+        changed = []
         for address, knob in self._knobs.items():
             value = _reading(self._mixer, knob)
-            if value == self._last.get(address):
-                continue
-            self._last[address] = value
-            if first:
-                continue  # where things stand at start is no change
-            start = osc.head(address, osc.number_tag(value))
-            if not bundle.add(start, value):
-                self._sender.send(bundle.packet)
-                bundle.clear()
-                bundle.add(start, value)
-        if not bundle.empty:
-            self._sender.send(bundle.packet)
+            if value != self._last.get(address):
+                self._last[address] = value
+                changed.append((osc.head(address, osc.number_tag(value)), value))
+        if not first:  # where things stand at start is no change
+            _send_all(self._sender, changed)
 
 
 class OscInlet:

@@ -1,4 +1,4 @@
-"""OSC out of prepared bytes: an address is encoded once, a value costs one `pack_into`.
+"""OSC out of prepared bytes: an address is encoded once, a value costs one `pack`.
 
 Only what every receiver takes: `f` and `i`, one or few arguments, bundles with the time tag
 IMMEDIATELY. A tag in the future makes common receivers sleep, with all that comes behind it.
@@ -7,8 +7,7 @@ IMMEDIATELY. A tag in the future makes common receivers sleep, with all that com
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ..errors import ProtocolError
 
@@ -61,49 +60,53 @@ def clip_int(value: int) -> int:
 
 
 class Bundle:
-    """A packet that is filled over and over; `add_…` answers False when the value does not fit."""
+    """A packet in the making; `add` answers False when the value does not fit any more."""
 
     def __init__(self, size: int = MAX_PACKET_BYTES) -> None:
-        self._buffer = bytearray(size)
-        self._buffer[: len(BUNDLE_HEAD)] = BUNDLE_HEAD
-        self._view = memoryview(self._buffer)
-        self._size = size
-        self._end = len(BUNDLE_HEAD)
+        self._max = size
+        self.clear()
 
     @property
     def empty(self) -> bool:
         """Nothing was added."""
-        return self._end == len(BUNDLE_HEAD)
+        return len(self._parts) == 1
 
     @property
-    def packet(self) -> memoryview:
-        """What to send; valid until the next `clear`."""
-        return self._view[: self._end]
+    def packet(self) -> bytes:
+        """What to send."""
+        return b"".join(self._parts)
 
     def clear(self) -> None:
         """Start again."""
-        self._end = len(BUNDLE_HEAD)
-
-    def add_float(self, start: bytes, value: float) -> bool:
-        """Add one `f`; `start` is from `head`."""
-        return self._add(start, _FLOAT, value)
-
-    def add_int(self, start: bytes, value: int) -> bool:
-        """Add one `i`; `start` is from `head`."""
-        return self._add(start, _INT, value)
+        self._parts = [BUNDLE_HEAD]
+        self._size = len(BUNDLE_HEAD)
 
     def add(self, start: bytes, value: float) -> bool:
         """Add one number; `start` is from `head`, with the `number_tag` of this value."""
-        return self._add(start, _INT if isinstance(value, int) else _FLOAT, value)
-
-    def _add(self, start: bytes, number: struct.Struct, value: Any) -> bool:
-        at = self._end + len(start)
-        if at + 4 > self._size:
+        size = self._size + len(start) + 4
+        if size > self._max:
             return False
-        self._buffer[self._end : at] = start
-        number.pack_into(self._buffer, at, value)
-        self._end = at + 4
+        self._parts += (start, (_INT if isinstance(value, int) else _FLOAT).pack(value))
+        self._size = size
         return True
+
+    def add_floats(self, starts: Sequence[bytes], values: Sequence[float], first: int = 0) -> int:
+        """Add many `f` from `first` on; returns the first that did not fit, or how many there are.
+
+        The loop is in here because a call for each value costs more than the value.
+        """
+        parts, size, most, pack = self._parts, self._size, self._max, _FLOAT.pack
+        for i in range(first, len(starts)):
+            start = starts[i]
+            if size + len(start) + 4 > most:
+                break
+            parts.append(start)
+            parts.append(pack(values[i]))
+            size += len(start) + 4
+        else:
+            i = len(starts)
+        self._size = size
+        return i
 
 
 def messages(packet: bytes, depth: int = 0) -> Iterator[bytes]:

@@ -218,6 +218,13 @@ def test_every_address_carries_one_number_in_packets_that_fit(catcher):
     assert len(set(addresses)) == 2 * 5 * 10
 
 
+def test_an_endless_prefix_ends(catcher):
+    levels = OscLevels(SPEC, ("main",), "/x" * 1000, catcher)
+    levels.write(make_hop(0, onset=1))
+    levels.tick(1.0)
+    assert catcher.take() == {}
+
+
 def hear(ear):
     return {m.message.address: m.message.params for m in OscPacket(ear.recv(2000)).messages}
 

@@ -32,8 +32,8 @@ STATE = bytes.fromhex(
 def filled():
     bundle = osc.Bundle()
     assert bundle.empty
-    assert bundle.add_float(osc.head("/stemd/vocals/level", "f"), 0.5)
-    assert bundle.add_int(osc.head("/stemd/state", "i"), 2)
+    assert bundle.add(osc.head("/stemd/vocals/level", "f"), 0.5)
+    assert bundle.add(osc.head("/stemd/state", "i"), 2)
     return bundle
 
 
@@ -81,12 +81,25 @@ def test_a_bundle_stays_within_one_packet():
     bundle = osc.Bundle()
     head = osc.head("/stemd/vocals/level_db", "f")
     n = 0
-    while bundle.add_float(head, -12.0):
+    while bundle.add(head, -12.0):
         n += 1
     assert len(bundle.packet) <= 1400 < len(bundle.packet) + len(head) + 4
     assert len(OscPacket(bytes(bundle.packet)).messages) == n
     bundle.clear()
     assert bundle.empty
+
+
+@pytest.mark.parametrize("n", [0, 1, 36, 37, 100])
+def test_many_floats_are_as_many_single_ones(n):
+    heads = [osc.head(f"/stemd/vocals/value{i:04}", "f") for i in range(n)]
+    values = [float(i) for i in range(n)]
+    one, many = osc.Bundle(), osc.Bundle()
+    fitting = sum(one.add(head, value) for head, value in zip(heads, values, strict=True))
+    assert many.add_floats(heads, values) == fitting
+    assert many.packet == one.packet
+    many.clear()
+    assert many.add_floats(heads, values, fitting) == min(n, 2 * fitting)
+    assert many.empty == (n == fitting)
 
 
 def test_counters_stop_at_the_end_of_int32():
