@@ -23,10 +23,14 @@ COMFORTABLE, POSSIBLE = 0.5, 0.8  # of a hop, at p99.9: other programs want the 
 def bench(
     profile: Annotated[str | None, choice("--profile", PROFILES, "Only this one of")] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.5, help="Of audio, for each profile.")
+        float, typer.Option("--seconds", min=0.5, help="Length of audio for each profile.")
     ] = 10.0,
-    samplerate: Annotated[int, typer.Option("--samplerate", min=8000, help="Hz.")] = 48_000,
-    feeds: Annotated[int, typer.Option("--feeds", min=1, max=64, help="At once.")] = 1,
+    samplerate: Annotated[
+        int, typer.Option("--samplerate", min=8000, help="Of the stream, Hz.")
+    ] = 48_000,
+    feeds: Annotated[
+        int, typer.Option("--feeds", min=1, max=64, help="How many are separated at once.")
+    ] = 1,
     model: ModelName = "default",
     provider: Annotated[str, choice("--provider", PROVIDERS, "Where the model runs")] = "auto",
     as_json: Json = False,

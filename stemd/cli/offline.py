@@ -180,7 +180,8 @@ def _stems(file: soundfile.SoundFile, separator: Separator) -> Iterator[Float32A
 def _blocks(file: soundfile.SoundFile) -> Iterator[Float32Array]:
     """The file as stereo, (2, n); what is not a number becomes silence."""
     while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-        planar = np.ascontiguousarray(np.broadcast_to(block.T, (N_CHANNELS, len(block))))
+        planar = np.empty((N_CHANNELS, len(block)), np.float32)
+        planar[:] = block.T  # (n, c) -> (c, n), mono on both
         yield np.nan_to_num(planar, copy=False, posinf=0.0, neginf=0.0)
 
 

@@ -58,7 +58,7 @@ ModelName = Annotated[
 ]
 PROVIDERS = ("auto", "cpu", "cuda")
 Host = Annotated[str, typer.Option("--host", metavar="NAME", help="Where the daemon runs.")]
-Port = Annotated[int, typer.Option("--port", help="Its control port.", min=1, max=65_535)]
+Port = Annotated[int, typer.Option("--port", help="The control port there.", min=1, max=65_535)]
 Feed = Annotated[
     str | None, typer.Option("--feed", metavar="NAME", help="Of several; else the first.")
 ]

@@ -1,0 +1,127 @@
+"""`stemd doctor`: each check on machines made of files, and the whole on this one."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from stemd.cli import doctor
+from stemd.cli.doctor import device_rate, governor, memory, port_free, swap, throttled
+from stemd.config import build_config
+from stemd.errors import EXIT_FAILED, EXIT_OK, DeviceError
+
+
+@pytest.mark.parametrize(
+    ("governors", "verdict"),
+    [([], "ok"), (["performance"] * 4, "ok"), (["performance", "powersave"], "warn")],
+)
+def test_governor(tmp_path, governors, verdict):
+    for i, name in enumerate(governors):
+        folder = tmp_path / f"cpu{i}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(name + "\n")
+    assert governor(tmp_path).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "verdict"), [(0, 0, "ok"), (2048, 2048, "ok"), (4096, 1024, "warn")]
+)
+def test_swap(tmp_path, total, free, verdict):
+    path = tmp_path / "meminfo"
+    path.write_text(f"SwapTotal:  {total} kB\nSwapFree:  {free} kB\n")
+    assert swap(path).verdict == verdict
+
+
+@pytest.mark.parametrize(("available", "verdict"), [(100, "warn"), (4_000_000, "ok")])
+def test_memory(tmp_path, available, verdict):
+    path = tmp_path / "meminfo"
+    path.write_text(f"MemTotal: 8000000 kB\nMemAvailable: {available} kB\nHugePages_Total: 0\n")
+    assert memory(path).verdict == verdict
+
+
+def test_a_machine_without_proc(tmp_path):
+    assert memory(tmp_path / "none").verdict == "ok"
+    assert swap(tmp_path / "none").verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("bits", "verdict", "word"),
+    [(0, "ok", "never"), (0x50000, "warn", "under-voltage, throttled"), (8, "warn", "too hot")],
+)
+def test_raspberry_pi_throttling(bits, verdict, word):
+    finding = throttled(bits)
+    assert finding.verdict == verdict
+    assert word in finding.found
+
+
+def test_a_taken_port_is_found():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        finding = port_free("127.0.0.1", port, socket.SOCK_STREAM, "zeromq")
+        assert finding.verdict == "warn"
+        assert "[zeromq]" in finding.fix
+    assert port_free("127.0.0.1", port, socket.SOCK_STREAM, "zeromq").verdict == "ok"
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(48_000.0, "ok"), (44_100.0, "warn")])
+def test_rate_of_the_default_input(rate, verdict):
+    device = {"name": "USB", "host_api": "ALSA", "default_samplerate": rate}
+    assert device_rate(device, 48_000).verdict == verdict
+
+
+def test_no_portaudio_is_bad(monkeypatch):
+    def fails():
+        raise DeviceError("devices: got no module, expected a list")
+
+    monkeypatch.setattr("stemd.cli.devices.ask_devices", fails)
+    (finding,) = doctor.sound(build_config({}))
+    assert finding.verdict == "bad"
+    assert finding.fix
+
+
+def test_a_missing_model_is_bad():
+    assert doctor.model(build_config({"model": {"name": "nobody"}})).verdict == "bad"
+
+
+def test_the_released_model_is_well():
+    assert doctor.model(build_config({})).verdict == "ok"
+
+
+def test_everything_that_is_not_well_has_a_fix(invoke):
+    result = invoke("doctor", "--json")
+    findings = json.loads(result.stdout)
+    assert {f["name"] for f in findings} >= {
+        "processor cores",
+        "real-time scheduling",
+        "locked memory",
+        "processor clock",
+        "free memory",
+        "swap",
+        "clock",
+        "compiled kernels",
+        "PortAudio",
+        "model",
+        "port 5570",
+    }
+    for finding in findings:
+        assert finding["verdict"] in ("ok", "warn", "bad")
+        assert bool(finding["fix"]) == (finding["verdict"] != "ok")
+    bad = any(f["verdict"] == "bad" for f in findings)
+    assert result.exit_code == (EXIT_FAILED if bad else EXIT_OK)
+
+
+def test_the_table_says_the_same(invoke):
+    result = invoke("doctor")
+    assert "PortAudio" in result.stdout
+
+
+def test_scheduling_is_given_back():
+    import os
+
+    before = os.sched_getscheduler(0)
+    doctor.realtime()
+    assert os.sched_getscheduler(0) == before
