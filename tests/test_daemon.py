@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -335,3 +336,24 @@ def test_a_file_at_96_khz_is_resampled_at_the_door_and_stays_in_place(tmp_path: 
     assert rate == 48_000
     assert int(np.argmax(heard[:, 0])) == at // 2 + 256
     np.testing.assert_allclose(heard[:, 0].max(), 0.5, atol=1e-3)
+
+
+def test_without_the_right_to_real_time_the_log_says_so_and_the_daemon_runs() -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    ports, _ = port_overrides()
+    drop = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
+    if subprocess.run([*drop, "true"], check=False, capture_output=True).returncode:
+        drop = []  # an ordinary user has no such right in the first place
+    command = [*drop, sys.executable, "-m", "stemd", "run", "--json"]
+    for setting in [*SRC, *ports]:
+        command += ["--set", setting]
+    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        if json.loads(line)["state"] == "RUNNING":
+            break
+    daemon.terminate()
+    _, log = daemon.communicate(timeout=20)
+    assert daemon.returncode == EXIT_OK
+    assert log.count("separate: no real-time scheduling") == 1
