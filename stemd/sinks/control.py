@@ -14,7 +14,7 @@ import zmq
 from ..errors import ProtocolError
 from ..wire.control import MAX_REQUEST_BYTES, Request, decode_request
 from ..wire.messages import encode_json
-from .zeromq import bind, hardened
+from .zeromq import bind, hardened, has_input
 
 RATE_PER_S = 100.0  # requests of one peer; a fader sends 60
 BURST = 100.0
@@ -65,11 +65,9 @@ class ControlServer:
     def service(self) -> None:
         """Answer what has come in; never blocks."""
         for _ in range(REQUESTS_PER_SERVICE):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+            if not has_input(self._socket):
                 break
-            self._take(frames)
+            self._take(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
         if self._later:
             self._later = [later for later in self._later if not self._finish(later)]
 

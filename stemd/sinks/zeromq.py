@@ -48,6 +48,11 @@ def hardened(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:
     return socket
 
 
+def has_input(socket: zmq.Socket[Any]) -> bool:
+    """Whether `recv` would get something; half the price of trying."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 def bind(socket: zmq.Socket[Any], host: str, port: int, key: str) -> int:
     """Bind and return the port, which the system chooses when `port` is 0.
 
@@ -112,10 +117,9 @@ class Publisher:
         """Read subscriptions; True when they changed."""
         changed = False
         for _ in range(MESSAGES_PER_SERVICE):
-            try:
-                message = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
+            if not has_input(self.socket):
                 break
+            message = self.socket.recv(zmq.NOBLOCK)
             if message[:1] == b"\1":
                 if len(self._prefixes) < MAX_PREFIXES:
                     self._prefixes.add(message[1:])
@@ -125,16 +129,16 @@ class Publisher:
             elif message[:1] == b"\0":
                 self._prefixes.discard(message[1:])
                 changed = True
-        for _ in range(MESSAGES_PER_SERVICE):
-            try:
-                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-            except zmq.Again:
-                break
+        return changed
+
+    def count_peers(self) -> None:
+        """Read who has come and gone."""
+        while has_input(self._monitor):
+            event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self._peers.add(event["value"])
             else:
                 self._peers.discard(event["value"])
-        return changed
 
     def close(self) -> None:
         """Give the port back."""
@@ -214,7 +218,7 @@ class ZeroMQSink:
 
     @property
     def subscribers(self) -> int:
-        """Connections of both sockets."""
+        """Connections of both sockets, counted once a second."""
         return self._audio.subscribers + self._small.subscribers
 
     def write(self, hop: Any) -> None:
@@ -239,6 +243,8 @@ class ZeroMQSink:
 
     def announce(self) -> None:
         """Send status, and welcome when it changed, now."""
+        self._audio.count_peers()
+        self._small.count_peers()
         self._set_welcome()
         status = encode_json(self._status())
         self._send(self._small.socket, topics.STATUS + topics.SEPARATOR + status)
