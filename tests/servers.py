@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,5 +155,93 @@ def jack(**options: Any) -> Iterator[JackServer]:
         for key, value in before.items():
             if value is None:
                 del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+class PulseServer:
+    """PulseAudio with a null sink whose monitor is the default source; reached through ALSA.
+
+    What desktop users have: another host API, other ways to fail, a clock of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("pulseaudio") is None or shutil.which("pacat") is None:
+            pytest.skip("pulseaudio is not installed")
+        self._folder = folder
+        folder.chmod(0o700)
+        place = str(folder)
+        self.environ = {
+            "XDG_RUNTIME_DIR": place,
+            "PULSE_RUNTIME_PATH": place,
+            "HOME": place,
+            "PULSE_SERVER": f"unix:{place}/sock",
+        }
+        self.process: Any = None
+
+    def env(self) -> dict[str, str]:
+        """Environment for its clients."""
+        return {**os.environ, **self.environ}
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        script = self._folder / "start.pa"
+        # Without `norewinds` the first sample comes up to 1.8 s late.
+        script.write_text(
+            f"load-module module-native-protocol-unix auth-anonymous=1 socket={self._folder}/sock\n"
+            "load-module module-null-sink sink_name=mic format=float32le rate=48000 channels=2 "
+            "norewinds=1\n"
+            "set-default-sink mic\nset-default-source mic.monitor\n"
+        )
+        command = ["pulseaudio", "-n", "--use-pid-file=no", "--daemonize=no"]
+        command += ["--exit-idle-time=-1", "-F", str(script)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env()
+        )
+        wait_for(lambda: "mic.monitor" in self._sources(), START_S, "pulseaudio")
+
+    def _sources(self) -> str:
+        answer = subprocess.run(
+            ["pactl", "list", "short", "sources"],
+            capture_output=True,
+            text=True,
+            env=self.env(),
+            check=False,
+        )
+        return answer.stdout
+
+    def kill(self) -> None:
+        """As if it crashed."""
+        self.process.kill()
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def playing(self, raw: Path) -> Iterator[None]:
+        """Play a raw stereo float file into the microphone."""
+        command = ["pacat", "-p", "--device=mic", "--raw", "--format=float32le", "--rate=48000"]
+        command += ["--channels=2", "--latency-msec=60", str(raw)]
+        player = subprocess.Popen(command, env=self.env(), stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            player.kill()
+            player.wait()
+
+
+@contextlib.contextmanager
+def pulse(folder: Path) -> Iterator[PulseServer]:
+    """A running server, also the one this process's children use."""
+    server = PulseServer(folder)
+    before = {key: os.environ.get(key) for key in server.environ}
+    os.environ.update(server.environ)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process is not None:
+            server.kill()
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key)
             else:
                 os.environ[key] = value
