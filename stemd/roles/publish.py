@@ -26,7 +26,7 @@ from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status
 from .links import Links, Role
 
-WAIT_S = 0.01  # clients are served at least this often
+WAIT_S = 0.01  # clients are served this often
 HOPS_PER_ROUND = 64  # then clients have a turn, also behind a file that is read at full speed
 RETRY_S = 1.0  # a port that was taken is tried again this often
 
@@ -60,10 +60,10 @@ def run(links: Links) -> None:
             publisher.write(reader.hop)
         else:
             wake.release()  # more is waiting
-        publisher.service()
-        publisher.count(role.section)
-        role.reason(publisher.reason)
-        role.beat()
+        if publisher.service():
+            publisher.count(role.section)
+            role.reason(publisher.reason)
+            role.beat()
     publisher.close()
     sys.exit(EXIT_OK)
 
@@ -84,6 +84,7 @@ class Publish:
         self._osc: OscSink | None = None
         self._closed: dict[str, str] = {}  # what could not be opened, and why
         self._retry_at = 0.0
+        self._serve_at = 0.0
         self._state = State.STOPPED
         self._hops = 0
 
@@ -112,9 +113,15 @@ class Publish:
         if self._osc:
             self._osc.write(hop)
 
-    def service(self) -> None:
-        """Serve clients."""
-        if self._closed and time.monotonic() >= self._retry_at:
+    def service(self) -> bool:
+        """Let OSC keep its rhythm; serve clients, where the answer is True, every `WAIT_S`."""
+        if self._osc:
+            self._osc.service()
+        now = time.monotonic()
+        if now < self._serve_at:
+            return False
+        self._serve_at = now + WAIT_S
+        if self._closed and now >= self._retry_at:
             self.open()
         state = self._status.state
         if self._zeromq:
@@ -124,8 +131,7 @@ class Publish:
         self._state = state
         if self._control:
             self._control.service()
-        if self._osc:
-            self._osc.service()
+        return True
 
     def count(self, section: Any) -> None:
         """Write our counters down."""

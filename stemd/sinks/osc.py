@@ -263,8 +263,10 @@ class OscLevels:
     def write(self, hop: Any) -> None:
         """Take one hop's features; onsets leave now."""
         rows = hop["features"].reshape(-1, len(FEATURES))
-        # NaN and infinity never leave.
-        rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
+        # NaN and infinity never leave. (np.nan_to_num takes 60 µs.)
+        finite_rows = np.isfinite(rows)
+        if not finite_rows.all():
+            rows = np.where(finite_rows, rows, np.float32(0.0))
         self._live = True
         self._rms = rows[:, _RMS]
         np.maximum(self._peak, rows[:, _PEAK], out=self._peak)
