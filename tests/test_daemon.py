@@ -179,16 +179,18 @@ def test_signals_end_the_daemon_with_the_documented_code(signals: int, code: int
     command = [sys.executable, "-m", "stemd", "run", "--json"]
     for setting in [*SRC, *ports]:
         command += ["--set", setting]
-    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert daemon.stdout is not None
     for line in daemon.stdout:
         status = json.loads(line)
         if status["state"] == "RUNNING":
             break
+    # The whole group gets it, as from a terminal or a service manager.
+    order = signal.SIGINT if signals == 2 else signal.SIGTERM
     if signals == 2:
         # A child that does not end by itself keeps the orderly way busy for the second signal.
         os.kill(status["publish"]["pid"], signal.SIGSTOP)
-    daemon.send_signal(signal.SIGINT)
+    os.killpg(daemon.pid, order)
     if signals == 2:
         wait_for(lambda: not alive(status["separate"]["pid"]), 10.0, "the orderly stop's progress")
         daemon.send_signal(signal.SIGINT)

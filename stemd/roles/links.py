@@ -45,8 +45,10 @@ class Role:
         self.status = status
         self.section = getattr(status, name)
         self._parent = os.getppid()
-        # The terminal sends SIGINT to the whole group, but the daemon decides the order of ending.
+        # Terminals and service managers signal the whole group, but the daemon decides the order
+        # of ending.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.section["pid"] = os.getpid()
         self.beat()
 
