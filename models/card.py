@@ -32,7 +32,8 @@ the fly and heard once or twice ({steps:,} steps of eight 2.8 s clips{lineage}).
 {date}. No song of MUSDB18, MoisesDB or any other non-commercial set, no pseudo-labels, no
 pre-trained weights.
 
-Pitch and speed are shifted by up to two semitones, so 44.1 and 48 kHz use the same weights. Levels
+Pitch and speed are shifted by up to three semitones, so 44.1 and 48 kHz use the same weights.
+Levels
 are normalised inside by a one-second mean: input gain does not matter.
 
 ## Scores

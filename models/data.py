@@ -23,12 +23,11 @@ import scipy.fft
 import scipy.signal
 import soundfile as sf
 import soxr
+import synth
 from nets import N_BANDS, asymmetric_window, filterbank
 from numba import njit
 
-SAMPLERATE = (
-    44100  # of the pack. Pitch augmentation of +-2 semitones covers 48 kHz (1.5 semitones).
-)
+SAMPLERATE = 44100  # of the pack; pitch augmentation covers 48 kHz, which is 1.5 semitones off
 STEMS = ("vocals", "drums", "bass", "other")
 SPLIT = Path(__file__).parent / "split.json"
 
@@ -222,7 +221,7 @@ class Mixer:
     def _section(self, rng, n):
         """Stems of one real section, sample-aligned, with the tempo and pitch of one ratio."""
         group = self.sections[rng.integers(len(self.sections))]
-        ratio = 2 ** (rng.uniform(-2, 2) / 12)
+        ratio = _ratio(rng)
         length = int(n * ratio) + 8
         start = int(rng.integers(max(1, group[0]["shape"][0] - length)))
         stems = {}
@@ -282,7 +281,7 @@ class Mixer:
     def _excerpt(self, rng, pool, n):
         """A stretch of one long recording, at up to two semitones off; loops go round."""
         entry = pool[rng.integers(len(pool))]
-        ratio = 2 ** (rng.uniform(-2, 2) / 12)
+        ratio = _ratio(rng)
         length = int(n * ratio) + 8
         total = entry["shape"][0]
         start = int(rng.integers(max(1, total - length)))
@@ -297,9 +296,7 @@ class Mixer:
         position = int(rng.integers(-SAMPLERATE, SAMPLERATE // 2))
         while position < n:
             entry = pool[rng.integers(len(pool))]
-            audio = _repitch(
-                self.library.read(entry, 0, 6 * SAMPLERATE), 2 ** (rng.uniform(-2, 2) / 12)
-            )
+            audio = _repitch(self.library.read(entry, 0, 6 * SAMPLERATE), _ratio(rng))
             _add(out, position, _stereo(audio) * rng.uniform(0.5, 1.0))
             position += audio.shape[1] + int(rng.exponential(0.3) * SAMPLERATE)
         return out[:, :n]
@@ -325,15 +322,15 @@ class Mixer:
             if role == "percussion":
                 pattern &= rng.random(16) < 0.4
             pattern ^= rng.random(16) < flips
-            ratio = 2 ** (rng.uniform(-3, 3) / 12)
-            shots = [
-                _stereo(
-                    _repitch(
-                        self.library.read(pool[rng.integers(len(pool))], 0, 2 * SAMPLERATE), ratio
-                    )
-                )
-                for _ in range(1 + int(rng.random() < 0.4))
-            ]
+            ratio = _ratio(rng, 5)
+            shots = []
+            synthetic = rng.random() < 0.3
+            for _ in range(1 + int(rng.random() < 0.4)):
+                if synthetic:
+                    shots.append(_stereo(synth.hit(rng, role)))
+                else:
+                    shot = self.library.read(pool[rng.integers(len(pool))], 0, 2 * SAMPLERATE)
+                    shots.append(_stereo(_repitch(shot, ratio)))
             shots = [shot / (np.abs(shot).max() + 1e-6) for shot in shots]
             pan = _pan(rng, 0.0 if role == "kick" else 0.6)
             for i in range(int((n + phase) / step) + 1):
@@ -356,11 +353,13 @@ class Mixer:
     def _line(self, rng, n, tempo):
         """A monophonic bass line: one instrument, one key, notes on eighths or sixteenths."""
         unpitched = [e for e in self.shots["bass"] if e["pitch"] is None]
-        if unpitched and rng.random() < 0.2:
-            group, pitches = [unpitched[rng.integers(len(unpitched))]], None
+        draw = rng.random()
+        if draw < 0.4:
+            play = self._synthesiser(rng, "bass")
+        elif unpitched and draw < 0.5:
+            play = self._sampler(rng, [unpitched[rng.integers(len(unpitched))]])
         else:
-            group = self.pitched["bass"][rng.integers(len(self.pitched["bass"]))]
-            pitches = np.array([e["pitch"] for e in group])
+            play = self._sampler(rng, self.pitched["bass"][rng.integers(len(self.pitched["bass"]))])
         grid = 60 / tempo["bpm"] / rng.choice((1, 2, 2, 2, 4)) * SAMPLERATE
         out = np.zeros((2, n + SAMPLERATE), np.float32)
         position, previous = rng.uniform(-2, 0) * grid, 28 + tempo["root"] % 12
@@ -372,16 +371,20 @@ class Mixer:
                 if rng.random() < 0.6:
                     degree = tempo["scale"][rng.choice((0, 0, 0, 4, 4, 2, 3, 6, 5))]
                     previous = base + degree + (12 if rng.random() < 0.15 else 0)
-                audio = self._note(rng, group, pitches, previous, int(length * legato))
+                audio = play(previous, int(length * legato))
                 _add(out, int(position), audio * rng.uniform(0.6, 1.0))
             position += length
         return out[:, :n]
 
     def _chords(self, rng, n, tempo, stem, centre):
         """Chords, arpeggios or a melody of one pitched instrument."""
-        group = self.pitched[stem][rng.integers(len(self.pitched[stem]))]
-        pitches = np.array([e["pitch"] for e in group])
-        centre = float(np.clip(centre + rng.normal(0, 6), pitches.min(), pitches.max()))
+        if stem == "other" and rng.random() < 0.35:
+            play, lowest, highest = self._synthesiser(rng, stem), 40, 90
+        else:
+            group = self.pitched[stem][rng.integers(len(self.pitched[stem]))]
+            play = self._sampler(rng, group)
+            lowest, highest = min(e["pitch"] for e in group), max(e["pitch"] for e in group)
+        centre = float(np.clip(centre + rng.normal(0, 6), lowest, highest))
         style = rng.choice(("chords", "arpeggio", "melody", "stabs"))
         divide = {
             "chords": (0.25, 0.5, 1),
@@ -415,25 +418,46 @@ class Mixer:
                 for i in chosen:
                     pitch = int(ladder[int(np.clip(home + i, 0, len(ladder) - 1))])
                     length = int(grid * sustain * (0.4 if style == "stabs" else 1))
-                    audio = self._note(rng, group, pitches, pitch, length) * spread
+                    audio = play(pitch, length) * spread
                     _add(out, int(position), audio * np.float32(rng.uniform(0.5, 1.0)))
             position += grid
         return out[:, :n]
 
-    def _note(self, rng, group, pitches, pitch, length):
-        """One note of a sampled instrument: nearest sample, repitched, released after `length`."""
-        if pitches is None:
-            entry, ratio = group[0], 2 ** (((pitch + 5) % 12 - 5) / 12)
-        else:
-            near = np.flatnonzero(np.abs(pitches - pitch) == np.abs(pitches - pitch).min())
-            entry = group[near[rng.integers(len(near))]]
-            ratio = 2 ** (((pitch - entry["pitch"] + 6) % 12 - 6) / 12)
+    def _sampler(self, rng, group):
+        """play(pitch, length) of a sampled instrument: a near sample, repitched, then released."""
+        pitched = group[0]["pitch"] is not None
+        pitches = np.array([e["pitch"] or 0 for e in group])
         release = 1500
-        length = max(length, 2 * release)
-        audio = _repitch(self.library.read(entry, 0, int(length * ratio) + 8), ratio)[:, :length]
-        if audio.shape[1] >= release:
-            audio[:, -release:] *= np.linspace(1, 0, release, dtype=np.float32)
-        return _stereo(audio)
+
+        def play(pitch, length):
+            if pitched:
+                # Not always the nearest sample: there are few instruments, and a neighbour
+                # stretched by a third is one more.
+                far = np.abs(pitches - pitch)
+                near = np.flatnonzero(far <= far.min() + (4 if rng.random() < 0.5 else 0))
+                entry = group[near[rng.integers(len(near))]]
+                semitones = (pitch - entry["pitch"] + 6) % 12 - 6
+            else:
+                entry, semitones = group[0], (pitch + 5) % 12 - 5
+            ratio = 2 ** (semitones / 12)
+            length = max(length, 2 * release)
+            audio = _repitch(self.library.read(entry, 0, int(length * ratio) + 8), ratio)
+            audio = audio[:, :length]
+            if audio.shape[1] >= release:
+                audio[:, -release:] *= np.linspace(1, 0, release, dtype=np.float32)
+            return _stereo(audio)
+
+        return play
+
+    def _synthesiser(self, rng, stem):
+        """play(pitch, length) of a patch drawn at random."""
+        patch = synth.draw_patch(rng, stem)
+        lift = 12 * int(rng.integers(2)) if stem == "bass" else 0
+
+        def play(pitch, length):
+            return synth.note(rng, patch, pitch + lift, int(np.clip(length, 3000, 3 * SAMPLERATE)))
+
+        return play
 
     # ---- what happens to any stem on its way to the desk
 
@@ -455,8 +479,10 @@ class Mixer:
                 audio = _reverb(rng, audio)
             if stem in ("vocals", "other") and rng.random() < 0.5:
                 audio = audio * _pan(rng, 0.8)
-        if rng.random() < 0.5:
+        for _ in range(int(rng.integers(3))):
             audio = _tilt(rng, audio)
+        if rng.random() < 0.3:
+            audio = _resonance(rng, audio)
         if rng.random() < 0.5:
             audio = audio[::-1]
         if rng.random() < 0.5:
@@ -470,6 +496,11 @@ class Mixer:
 
 def _stereo(audio):
     return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+
+
+def _ratio(rng, semitones=3):
+    """A random speed; 1.5 semitones of it are the difference between 44.1 and 48 kHz."""
+    return 2 ** (rng.uniform(-semitones, semitones) / 12)
 
 
 def _repitch(audio, ratio):
@@ -499,6 +530,16 @@ def _tilt(rng, audio):
     pole = np.exp(-2 * np.pi * corner / SAMPLERATE)
     low = scipy.signal.lfilter([1 - pole], [1, -pole], audio).astype(np.float32)
     return low + np.float32(gain) * (audio - low)
+
+
+def _resonance(rng, audio):
+    """A bell of +-9 dB somewhere between 100 Hz and 8 kHz: another microphone, another body."""
+    gain = 10 ** (rng.uniform(-9, 9) / 40)
+    w = 2 * np.pi * np.exp(rng.uniform(np.log(100), np.log(8000))) / SAMPLERATE
+    alpha = np.sin(w) / (2 * rng.uniform(0.5, 4))
+    b = [1 + alpha * gain, -2 * np.cos(w), 1 - alpha * gain]
+    a = [1 + alpha / gain, -2 * np.cos(w), 1 - alpha / gain]
+    return scipy.signal.lfilter(b, a, audio).astype(np.float32)
 
 
 def _reverb(rng, audio):
