@@ -27,15 +27,33 @@ def enter(role: str, realtime: bool, lock_memory: bool) -> list[str]:
     if realtime and hasattr(os, "sched_setscheduler"):
         try:
             # Threads made later inherit it: PortAudio's callback, the model's thread.
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY[role]))
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_allowed(PRIORITY[role])))
         except OSError as error:
             refused.append(f"{role}: no real-time scheduling ({error.strerror})")
     elif realtime:
         refused.append(f"{role}: no real-time scheduling on {sys.platform}")
-    if lock_memory and sys.platform == "linux":
+    if lock_memory and sys.platform == "linux" and not _may_lock():
+        refused.append(f"{role}: memory not locked (RLIMIT_MEMLOCK is not unlimited)")
+    elif lock_memory and sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         # On fault: pages are locked as they are touched. Locking all at once would pull the whole
         # of every mapped library into memory.
         if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0:
             refused.append(f"{role}: memory not locked ({os.strerror(ctypes.get_errno())})")
     return refused
+
+
+def _allowed(priority: int) -> int:
+    """The priority wanted, or the highest this user may have."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    return min(priority, limit) if 0 < limit != resource.RLIM_INFINITY else priority
+
+
+def _may_lock() -> bool:
+    """Whether all memory may be locked: with less, an allocation would fail in mid-show."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    return limit == resource.RLIM_INFINITY or os.geteuid() == 0

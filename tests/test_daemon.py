@@ -21,7 +21,7 @@ import stemd.client
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
-from stemd.spec import PROFILES, SOURCES, STEMS
+from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
 from stemd.status import State
 
 from .device.conftest import START_S, port_overrides, running
@@ -73,6 +73,29 @@ def test_an_impulse_arrives_exactly_the_published_number_of_samples_later(
         daemon.stop()
     assert latency == 2 * PROFILES[profile].hop_length
     assert found == {"mix": at + latency, "sum": at + latency}
+
+
+def test_an_onset_is_known_before_the_audio_that_carries_it(tmp_path: Path) -> None:
+    clicks = [60_000, 84_000, 108_000]
+    audio = np.zeros((140_000, 2), np.float32)
+    for at in clicks:
+        audio[at : at + 300] = np.random.default_rng(at).uniform(-0.7, 0.7, (300, 1))
+    path = tmp_path / "clicks.wav"
+    soundfile.write(path, audio, 48_000, subtype="FLOAT")
+    with running("source.kind=file", f'source.path="{path}"') as it:
+        hops = it.collect(2.4).hops
+    onset, offset = FEATURES.index("onset"), FEATURES.index("onset_offset")
+    mix = hops["features"][:, 0, SOURCES.index("mix")]
+    declared = np.flatnonzero(mix[:, onset])
+    assert len(declared) == len(clicks)
+    for record, at in zip(declared, clicks, strict=True):
+        # Features describe the newest hop of input: one hop of latency, not two.
+        heard_at = hops["sample_pos"][record] - 256 + int(mix[record, offset])
+        assert abs(heard_at - at) <= 256
+        carries = np.flatnonzero(hops["sample_pos"] <= at + 512)[-1]
+        assert np.abs(hops["mix"][carries]).max() > 0.1
+        assert not np.abs(hops["mix"][carries - 1]).max() > 0.1
+        assert record <= carries - 1
 
 
 def test_a_file_played_to_its_end_ends_the_daemon_and_loses_nothing(tmp_path: Path) -> None:
