@@ -58,6 +58,9 @@ need_for_tests() {
     command -v oscdump >/dev/null || packages+=(liblo-tools)
     command -v pd >/dev/null || packages+=(puredata-core)
     command -v sox >/dev/null || packages+=(sox)
+    # The ALSA route is tested through PulseAudio, but not at the price of a desktop's PipeWire.
+    command -v pulseaudio >/dev/null || command -v pipewire >/dev/null ||
+        packages+=(pulseaudio pulseaudio-utils libasound2-plugins)
 }
 
 install_packages() {
