@@ -28,7 +28,7 @@ import numpy.typing as npt
 import zmq
 
 from .errors import ProtocolError, StemdError
-from .spec import FEATURES, N_CHANNELS, STEMS
+from .spec import N_CHANNELS, STEMS
 from .wire import topics
 from .wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE, Header
 from .wire.messages import (
@@ -109,6 +109,7 @@ class Counters:
 
     blocks: int = 0  # handed out, filled ones not counted
     late: int = 0  # dropped because they were older than the budget
+    late_rows: int = 0  # of features, dropped for the same reason
     filled: int = 0  # samples of silence handed out in place of lost ones
     lost: int = 0  # samples never handed out
     incomplete: int = 0  # blocks of which a stem was missing
@@ -142,7 +143,8 @@ def connect(
     mix : bool
         Ask for the input too.
     budget_s : float
-        Older blocks are dropped until a fresh one comes; `math.inf` keeps them all (a recorder).
+        Older blocks and rows are dropped until a fresh one comes; `math.inf` keeps them all (a
+        recorder). Events are never dropped: they say themselves when they were.
     fill_s : float
         Gaps up to this long become silence, longer ones a jump.
     timeout_s : float
@@ -206,7 +208,8 @@ class Client:
             self.close()
             raise
         self._age = _Age(host)
-        self._assembler = _Assembler(self, tuple(stems), mix, budget_s, fill_s)
+        self._budget_s = budget_s
+        self._assembler = _Assembler(self, tuple(stems), mix, fill_s)
 
     # -- what the daemon says about itself --------------------------------------------------------
 
@@ -261,10 +264,13 @@ class Client:
 
     def read_features(self, timeout_s: float | None = None) -> Features | None:
         """The next row of features of any source; None as in `read_block`."""
-        stream = self._stream("features", [f"{topics.ROOT}f/{self.feed}/".encode()])
-        return self._read(
-            stream, lambda frames: decode_features(_one(frames), self._names), timeout_s
-        )
+        stream = self._features_stream()
+        deadline = _deadline(timeout_s)
+        while (row := self._read(stream, self._decode_features, deadline)) is not None:
+            if not self._is_late(row.header):
+                return row
+            self.counters.late_rows += 1
+        return None
 
     def features(
         self,
@@ -275,7 +281,7 @@ class Client:
 
         With a callback, calls it for each row and returns (an empty iterator) at the end.
         """
-        self._stream("features", [f"{topics.ROOT}f/{self.feed}/".encode()])
+        self._features_stream()
         rows = iter(lambda: self.read_features(timeout_s), None)
         if callback is None:
             return rows
@@ -286,7 +292,7 @@ class Client:
     def read_event(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None as in `read_block`."""
         stream = self._stream("events", [topics.events(self.feed)])
-        return self._read(stream, decode_event, timeout_s)
+        return self._read(stream, decode_event, _deadline(timeout_s))
 
     def events(self, timeout_s: float | None = None) -> Iterator[Event]:
         """Onsets as they come; ends as `blocks` does. Nothing is conflated."""
@@ -296,11 +302,7 @@ class Client:
     def read_status(self, timeout_s: float | None = None) -> dict[str, Any] | None:
         """The next status the daemon sends: each second, and when its state changes."""
         stream = self._stream("status", [topics.STATUS])
-        return self._read(
-            stream,
-            lambda frames: decode_json(split_single(_one(frames))[1], MAX_JSON_BYTES),
-            timeout_s,
-        )
+        return self._read(stream, _decode_status, _deadline(timeout_s))
 
     # -- requests ---------------------------------------------------------------------------------
 
@@ -345,9 +347,15 @@ class Client:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(self.info.get("features", FEATURES))
+    def _features_stream(self) -> _Stream:
+        return self._stream("features", [f"{topics.ROOT}f/{self.feed}/".encode()])
+
+    def _decode_features(self, frames: list[bytes]) -> Features:
+        return decode_features(_one(frames), tuple(self.info["features"]))
+
+    def _is_late(self, header: Header) -> bool:
+        blocks_s = BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
+        return self._age.ns(header.t_publish_mono_ns) > max(self._budget_s, blocks_s) * 1e9
 
     def _socket(self, kind: int) -> zmq.Socket[Any]:
         socket = self._context.socket(kind)
@@ -371,9 +379,8 @@ class Client:
             return self._streams[name]
 
     def _read(
-        self, stream: _Stream, decode: Callable[[list[bytes]], T], timeout_s: float | None
+        self, stream: _Stream, decode: Callable[[list[bytes]], T], deadline: float
     ) -> T | None:
-        deadline = _deadline(timeout_s)
         while (frames := stream.receive(deadline)) is not None:
             if self._took_welcome(frames):
                 continue
@@ -547,9 +554,7 @@ class _Assembler:
     publisher sends a hop's topics one after the other, so a new position closes the old one.
     """
 
-    def __init__(
-        self, client: Client, stems: tuple[str, ...], mix: bool, budget_s: float, fill_s: float
-    ) -> None:
+    def __init__(self, client: Client, stems: tuple[str, ...], mix: bool, fill_s: float) -> None:
         self._client = client
         self._counters = client.counters
         self._stems = stems
@@ -558,7 +563,6 @@ class _Assembler:
         names = ((topics.ALL,) if whole else stems) + (("mix",) if mix or not stems else ())
         self._names = frozenset(names)
         self.topics = [topics.audio(client.feed, name) for name in names]
-        self._budget_s = budget_s
         self._fill_s = fill_s
         self._parts: dict[str, AudioMessage] = {}
         self._at = (0, -1)  # session and position of `_parts`
@@ -583,7 +587,7 @@ class _Assembler:
             self._counters.malformed += 1
             return
         at = (header.session, header.sample_pos)
-        if self._is_late(header):
+        if self._client._is_late(header):
             if at != self._late_pos:
                 self._counters.late += 1
                 self._late_pos = at
@@ -600,12 +604,6 @@ class _Assembler:
 
     def _channels(self, name: str) -> int:
         return N_CHANNELS * len(STEMS) if name == topics.ALL else N_CHANNELS
-
-    def _is_late(self, header: Header) -> bool:
-        budget_s = max(
-            self._budget_s, BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
-        )
-        return self._client._age.ns(header.t_publish_mono_ns) > budget_s * 1e9
 
     def _finish(self, header: Header) -> None:
         flags, lost = header.flags, 0
@@ -689,6 +687,10 @@ def _deadline(timeout_s: float | None) -> float:
 def _left_ms(deadline: float) -> int:
     """How long to wait before looking whether the client was closed; 0 at the deadline."""
     return max(math.ceil(min((deadline - time.monotonic()) * 1e3, POLL_MS)), 0)
+
+
+def _decode_status(frames: list[bytes]) -> dict[str, Any]:
+    return decode_json(split_single(_one(frames))[1], MAX_JSON_BYTES)
 
 
 def _one(frames: list[bytes]) -> bytes:

@@ -205,6 +205,17 @@ def test_features_by_iterator_and_by_callback(daemon, connect):
     assert heard[0].header.content_pos == M
 
 
+def test_old_rows_are_dropped_until_fresh_ones_come(daemon, connect):
+    client = connect("features", budget_s=0.05)
+    daemon.wait_for_topic(topics.features("main", "bass"))
+    daemon.send(*(make_hop(k) for k in range(10)))
+    sent = time.monotonic()
+    wait_until(lambda: time.monotonic() > sent + 0.06, "the rows to age")
+    daemon.send(make_hop(10))
+    assert [client.read_features(PATIENCE_S).header.seq for _ in range(5)] == [10] * 5
+    assert client.counters.late_rows == 50
+
+
 def test_events_are_never_lost_to_newer_ones(daemon, connect):
     client = connect("events")
     daemon.wait_for_topic(topics.events("main"))

@@ -16,7 +16,7 @@ import zmq
 from .. import __version__
 from ..config import Config, split_endpoint
 from ..desk import Desk, Operations, session_text
-from ..errors import EXIT_OK, DeviceError
+from ..errors import EXIT_DEVICE, EXIT_OK, DeviceError
 from ..outbox import Outbox
 from ..shared import text
 from ..sinks.control import ControlServer
@@ -49,6 +49,9 @@ def run(links: Links) -> None:
     wake = links.wake["publish"]
     publisher.open()
     role.reason(publisher.reason)
+    if publisher.missing and _is_first_start(status):
+        publisher.close()
+        sys.exit(EXIT_DEVICE)
     role.ready()
     while not role.stopping:
         if wake.acquire(timeout=WAIT_S):
@@ -66,6 +69,16 @@ def run(links: Links) -> None:
             role.beat()
     publisher.close()
     sys.exit(EXIT_OK)
+
+
+def _is_first_start(status: Status) -> bool:
+    """Whether somebody is still watching the daemon start.
+
+    Then a taken port is an error to be seen. Later, in the middle of a show, it is not worth the
+    audio: what is missing is tried again.
+    """
+    starting = int(status.daemon["state"]) == State.STARTING
+    return starting and int(status.daemon["config_rev"]) == 0
 
 
 class Publish:
@@ -93,6 +106,11 @@ class Publish:
         """What is missing, and why; empty when all is well."""
         unresolved = self._osc.unresolved if self._osc else ()
         return "; ".join((*self._closed.values(), *unresolved))
+
+    @property
+    def missing(self) -> bool:
+        """Something could not be opened."""
+        return bool(self._closed)
 
     def open(self) -> None:
         """Open what is configured and not open. What cannot be opened is tried again later."""

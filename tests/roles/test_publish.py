@@ -13,7 +13,7 @@ import zmq
 
 import stemd.client
 from stemd.config import Config, FeedConfig, OscConfig, ZeroMQConfig
-from stemd.errors import EXIT_OK, StemdError
+from stemd.errors import EXIT_DEVICE, EXIT_OK, StemdError
 from stemd.outbox import Outbox
 from stemd.ring import Ring
 from stemd.roles import publish
@@ -184,6 +184,18 @@ def test_a_taken_port_costs_only_its_own_service(stage):
     wait_until(lambda: not text(stage.status.publish["reason"]), "the port")
     with stage.connect() as client:
         receive(stage, client, 1)
+
+
+def test_a_port_taken_at_the_first_start_is_an_error(stage):
+    stage.status.daemon["state"] = State.STARTING
+    with contextlib.closing(socket.socket()) as squatter:
+        squatter.bind(("127.0.0.1", stage.config.zeromq.control_port))
+        squatter.listen()
+        stage.start(wait=False)
+        stage.process.join(PATIENCE_S)
+    assert stage.process.exitcode == EXIT_DEVICE
+    assert text(stage.status.publish["reason"]).startswith("zeromq.control_port: got 127.0.0.1:")
+    assert not stage.status.publish["ready"]
 
 
 def test_unknown_osc_targets_are_a_reason_not_an_end(stage):
