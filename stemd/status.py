@@ -103,6 +103,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("overruns", "<i8"),  # samples lost at the ring's door
         ("lost_input", "<i8"),  # samples that never came, or came too late to be heard
         ("concealed", "<i8"),  # samples invented in their place
+        ("repaired", "<i8"),  # samples that were no numbers, or absurdly loud; set to 0
         ("discontinuities", "<i8"),
         ("late", "<i8"),  # hops that went out with older masks or dry
         ("dry", "<i8"),  # of those, hops that went out dry

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.repair import repair
 from ..processors.clock import DeviceClock
 from ..processors.seam import Seam
 from ..ring import Ring
@@ -145,6 +146,7 @@ class Intake:
         for feed, channels in enumerate(self._channels):
             part = self.hop[feed, :, self._fill : self._fill + n]
             self._ring.copy(start, n, channels, part)
+            self._section["repaired"] += repair(part)
             self._seams[feed].process(part)
         self._fill += n
         self._offset += n

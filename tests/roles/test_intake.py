@@ -257,3 +257,15 @@ def test_the_measured_rate_is_the_devices(make: Callable[..., Stage]) -> None:
         stage.now_ns = at_ns
         stage.hops()
     assert abs(stage.intake.clock.samplerate / true_rate - 1) < 20e-6
+
+
+def test_what_is_no_audio_does_not_come_in(make: Callable[..., Stage]) -> None:
+    stage = make()
+    block = np.full((HOP, 2), 0.25, np.float32)
+    block[3, 0], block[4, 1], block[5, 0], block[6, 1] = np.nan, np.inf, -np.inf, 1e30
+    stage.ring.write(block, 0.0, 1, 1)
+    ((_, _, hop),) = stage.hops()
+    expected = np.full((2, HOP), 0.25, np.float32)
+    expected[0, [3, 5]] = expected[1, [4, 6]] = 0.0
+    np.testing.assert_array_equal(hop, expected)
+    assert int(stage.section["repaired"]) == 4
