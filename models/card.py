@@ -27,23 +27,22 @@ mix: no, wait for larger models.
 ## What it was trained on
 
 {data}.
-{hours_of_recordings} hours of recordings, of which {hours_of_audio} hours of mixes were made on
-the fly and heard once or twice ({steps:,} steps of eight 2.8 s clips{lineage}). Seed {seed},
-{date}. No song of MUSDB18, MoisesDB or any other non-commercial set, no pseudo-labels, no
-pre-trained weights.
+It heard {hours_of_audio} hours of such mixes, made of {hours_of_recordings} hours of recordings and
+of synthesisers drawn at random: {steps:,} steps of eight clips of 2.8 s{lineage}. Seed {seed},
+{date}, two processor cores. No song of MUSDB18, MoisesDB or any other non-commercial set, no
+pseudo-labels, no pre-trained weights. `models/split.json` says who was held out.
 
-Pitch and speed are shifted by up to three semitones, so 44.1 and 48 kHz use the same weights.
-Levels
-are normalised inside by a one-second mean: input gain does not matter.
+Pitch and speed are shifted by up to three semitones, so 44.1 and 48 kHz use the same weights. The
+level is normalised inside by a one-second mean: input gain does not matter.
 
 ## Scores
 
 {scores}
 ## What it is bad at
 
-- The training material is small: one singer in five songs, speech, vocal phrases, and instruments
-  as single notes played by a simple sequencer. Distorted guitars, dense choirs, string orchestras
-  and orchestral drums are nearly absent. Expect them in the wrong stem.
+- The training material is small: one artist's four songs, speech, vocal phrases, loops, and single
+  notes played by a simple sequencer. Distorted guitars, dense choirs, string orchestras and
+  orchestral drums are nearly absent. Expect them in the wrong stem.
 - The test songs are by the same artist and singer as four training songs. Other genres will score
   lower; there is no MUSDB18 number, and these numbers must not be compared with one.
 - Sustained singing without consonants and bright synthesisers are taken for each other.

@@ -28,8 +28,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 STEMS = ("vocals", "drums", "bass", "other")
 DATA = (
-    "stemd sample pack (openly licensed recordings, see NOTICE.md), mixed on the fly: sections of "
-    "real songs, loops, phrases, speech and sequenced one-shots"
+    "Mixes made on the fly from the openly licensed recordings named in NOTICE.md: sections of\n"
+    "real songs, loops, phrases, speech, and one-shots played by a sequencer"
 )
 
 
