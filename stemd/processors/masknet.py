@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 
 from stemd.errors import ModelError
+from stemd.kernels.denormals import denormals_are_flushed, flush_denormals
 from stemd.processors.stft import Complex64Array, Float32Array
 from stemd.spec import N_CHANNELS, N_STEMS, STEMS, StreamSpec
 
@@ -377,12 +378,14 @@ def _make_session(path: Path, providers: list[str]) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.log_severity_level = 3
+    flushed = denormals_are_flushed()
     try:
         session = ort.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # the runtime's own classes differ between versions
         raise ModelError(f"{path.name}: got {error}, expected a loadable ONNX model") from error
+    finally:
+        flush_denormals(flushed)  # a process's first session sets the switch of its thread
     session.disable_fallback()
     return session
 

@@ -67,7 +67,8 @@ class Onset:
         self._decay = np.float32(np.exp(-hop_length / spec.samples(USUAL_MS)))
         # an attack is looked for in the newest hop and as far back as flux looks
         self._hop_start = spec.n_fft - hop_length
-        self._search = max(self._hop_start - n_past * hop_length, 1)
+        search = max(self._hop_start - n_past * hop_length, 1)
+        self._search = search + (spec.n_fft - search) % GRAIN  # the last grain ends with the frame
         self._energies = np.zeros(spec.n_fft // GRAIN, np.float32)
         self.reset()
 

@@ -1,0 +1,268 @@
+"""Level, onsets and pitch of signals whose answers are known on paper."""
+
+import numpy as np
+import pytest
+
+from stemd.processors.onset import SEAM_MS, band_edges, leakage
+from stemd.spec import FEATURES, PROFILES, SOURCES
+
+from .support import FixedMasks, Run, spec_of, stereo
+
+RATES = [44100, 48000]
+CENTS = 5.0
+
+
+@pytest.fixture(params=PROFILES)
+def profile(request):
+    return request.param
+
+
+def run(mono, profile, stem="vocals", samplerate=48000, **kwargs):
+    spec = spec_of(profile, samplerate)
+    return Run(stereo(mono), spec, FixedMasks.one(spec, stem), **kwargs)
+
+
+def tone(hz, seconds, samplerate=48000, partials=1, seed=0):
+    phases = np.random.default_rng(seed).uniform(0, 6, partials)
+    t = np.arange(int(seconds * samplerate)) / samplerate
+    h = [np.sin(2 * np.pi * hz * (k + 1) * t + phases[k]) / (k + 1) for k in range(partials)]
+    return 0.3 * np.sum(h, axis=0) * np.minimum(1.0, t / 0.05)
+
+
+def clicks(positions, length, height=0.5):
+    audio = np.zeros(length)
+    audio[positions] = height
+    return audio
+
+
+def cents(f0, hz):
+    return 1200 * np.abs(np.log2(np.maximum(f0, 1e-3) / hz))
+
+
+def test_columns_and_rows_are_the_specs(profile):
+    result = run(tone(440, 0.5), profile, "bass")
+    assert result.features.shape[1:] == (len(SOURCES), len(FEATURES))
+    assert result.feature("f0_hz", "bass")[-1] > 0
+    assert result.feature("f0_hz", "mix")[-1] > 0
+    assert (result.feature("rms", "vocals") < 1e-6).all()
+
+
+def test_level_of_a_sine(profile):
+    t = np.arange(48000) / 48000
+    result = run(0.5 * np.sin(2 * np.pi * 1500 * t), profile)  # whole periods in each hop
+    assert result.feature("rms")[-1] == pytest.approx(0.5 / np.sqrt(2), rel=1e-4)
+    assert result.feature("peak")[-1] == pytest.approx(0.5, rel=1e-3)
+    assert result.feature("rms", "vocals")[-1] == pytest.approx(0.5 / np.sqrt(2), rel=1e-4)
+
+
+def test_level_of_a_step_on_one_channel(profile):
+    spec = spec_of(profile)
+    audio = np.zeros((2, 48000), np.float32)
+    audio[1] = -0.25
+    result = Run(audio, spec, None)
+    assert result.feature("rms")[-1] == pytest.approx(0.25 / np.sqrt(2), rel=1e-6)
+    assert result.feature("peak", "other")[-1] == 0.25
+
+
+@pytest.mark.parametrize("samplerate", RATES)
+@pytest.mark.parametrize("partials", [1, 6])
+@pytest.mark.parametrize("hz", [41.2, 55.0, 98.0, 196.0, 440.0, 987.77, 1174.66])
+def test_f0_of_a_steady_tone_within_5_cents(hz, partials, samplerate):
+    result = run(tone(hz, 0.5, samplerate, partials), "live", samplerate=samplerate)
+    for source in ("mix", "vocals"):
+        steady = result.feature("f0_hz", source)[len(result.features) // 2 :]
+        assert cents(steady, hz).max() <= CENTS
+        assert result.feature("voicing", source)[-1] > 0.95
+
+
+@pytest.mark.parametrize("hz", [40.0, 220.0, 523.25])
+def test_f0_in_every_profile_and_of_the_bass(profile, hz):
+    result = run(tone(hz, 0.5, partials=5), profile, "bass")
+    steady = result.feature("f0_hz", "bass")[len(result.features) // 2 :]
+    assert cents(steady, hz).max() <= CENTS
+
+
+def test_the_lowest_note_of_the_range():
+    result = run(tone(35.5, 0.8, partials=4), "live")
+    assert cents(result.feature("f0_hz")[-20:], 35.5).max() <= CENTS
+
+
+@pytest.mark.parametrize("strengths", [(1, 3, 1), (0.2, 1, 1, 1), (1, 0.1, 2, 0.1, 1)])
+@pytest.mark.parametrize("hz", [82.41, 196.0, 330.0])
+def test_strong_partials_are_not_taken_for_the_fundamental(hz, strengths):
+    t = np.arange(24000) / 48000
+    audio = sum(a * np.sin(2 * np.pi * hz * (k + 1) * t + k) for k, a in enumerate(strengths))
+    steady = run(0.1 * audio, "live").feature("f0_hz")[60:]
+    assert cents(steady, hz).max() <= 20.0  # never an octave
+
+
+def test_f0_follows_a_glide():
+    t = np.arange(96000) / 48000
+    hz = 220 * 2 ** (t / 2)  # an octave in two seconds
+    result = run(0.3 * np.sin(2 * np.pi * np.cumsum(hz) / 48000), "live")
+    got = result.feature("f0_hz")[40:]
+    at = (np.arange(40, 40 + len(got)) + 1) * 256 - 256 - result.feature_maker.pitch.latency
+    assert cents(got, hz[at]).max() <= 20.0
+
+
+def test_noise_and_silence_have_no_pitch(profile):
+    rng = np.random.default_rng(0)
+    noise = 0.2 * rng.standard_normal(96000)
+    assert (run(noise, profile).feature("f0_hz") == 0.0).mean() > 0.98
+    silent = run(np.zeros(48000), profile)
+    assert (silent.features == 0.0).all()
+
+
+def test_pitch_stops_when_the_tone_does():
+    audio = np.concatenate([tone(220, 0.5), np.zeros(24000)])
+    f0 = run(audio, "live").feature("f0_hz")
+    assert f0[80] > 0
+    # a window of 57 ms and the two hops of the audio
+    assert (f0[24000 // 256 + 14 :] == 0.0).all()
+
+
+@pytest.mark.parametrize("samplerate", RATES)
+@pytest.mark.parametrize("stem", ["vocals", "other"])
+def test_onsets_of_a_click_train_are_exactly_the_clicks(profile, stem, samplerate):
+    positions = np.arange(4410, 3 * samplerate - 3000, 10007)
+    result = run(clicks(positions, 3 * samplerate), profile, stem, samplerate)
+    for source in ("mix", stem):
+        hops = np.flatnonzero(result.feature("onset", source))
+        assert len(hops) == len(positions)
+        assert np.abs(hops - positions // result.hop_length).max() <= 1
+        found = hops * result.hop_length + result.feature("onset_offset", source)[hops]
+        assert np.abs(found - positions).max() <= 64
+        assert result.feature("onset_count", source)[-1] == len(positions)
+        assert (result.feature("onset_strength", source)[hops] > 0.0).all()
+    for source in set(SOURCES) - {"mix", stem}:
+        assert result.feature("onset_count", source)[-1] == 0
+
+
+def test_onsets_come_one_hop_before_the_audio_that_carries_them():
+    result = run(clicks([20 * 256 + 40], 40 * 256), "live")
+    declared = np.flatnonzero(result.feature("onset"))[0]
+    heard = np.flatnonzero(np.abs(result.mix[0]) > 0.1)[0] // 256
+    assert (declared, heard) == (20, 21)
+
+
+def test_noise_bursts_are_onsets_and_steady_noise_is_none(profile):
+    rng = np.random.default_rng(1)
+    audio = 0.1 * rng.standard_normal(5 * 48000)
+    assert run(audio, profile).feature("onset_count")[-1] <= 1  # its beginning
+    starts = np.arange(24000, 5 * 48000 - 12000, 24000)
+    envelope = np.full(len(audio), 0.02)
+    for start in starts:
+        envelope[start : start + 4800] = np.exp(-np.arange(4800) / 1500)
+    result = run(audio * envelope, profile)
+    hops = np.flatnonzero(result.feature("onset"))
+    hops = hops[hops > 40]
+    assert len(hops) == len(starts)
+    assert np.abs(hops - starts // result.hop_length).max() <= 1 + 480 // result.hop_length
+
+
+@pytest.mark.parametrize("hz", [41.2, 82.41, 220.0])
+@pytest.mark.parametrize("profile", ["tight", "live", "quality"])
+def test_a_steady_low_note_has_no_onset_but_its_first(hz, profile):
+    audio = tone(hz, 3.0, partials=8)
+    late = run(audio, profile).feature("onset")[int(0.2 * 48000 / spec_of(profile).hop_length) :]
+    assert late.sum() == 0
+
+
+def test_vibrato_has_no_onsets():
+    t = np.arange(3 * 48000) / 48000
+    phase = 2 * np.pi * (330 * t + 330 * 0.03 / (2 * np.pi * 5.5) * np.sin(2 * np.pi * 5.5 * t))
+    audio = sum(np.sin(k * phase) / k for k in range(1, 8)) * 0.2 * np.minimum(1, t / 0.05)
+    assert run(audio, "live").feature("onset")[40:].sum() == 0
+
+
+def test_a_tick_is_heard_over_a_sounding_bass():
+    audio = tone(55, 3.0, partials=10)
+    positions = np.arange(24000, 140000, 12000)
+    ticks = np.zeros(len(audio))
+    rng = np.random.default_rng(2)
+    for n in positions:
+        ticks[n : n + 1500] = 0.15 * rng.standard_normal(1500) * np.exp(-np.arange(1500) / 300)
+    result = run(audio + ticks, "live")
+    hops = np.flatnonzero(result.feature("onset"))
+    hops = hops[hops > 60]
+    found = hops * 256 + result.feature("onset_offset")[hops]
+    assert len(found) == len(positions)
+    assert np.abs(found - positions).max() <= 128
+
+
+def test_onsets_do_not_come_faster_than_the_refractory_time():
+    positions = np.arange(10000, 28000, 1200)  # every 25 ms, each well above the last
+    growing = clicks(positions, 48000, 2e-3 * 1.6 ** np.arange(len(positions)))
+    hops = np.flatnonzero(run(growing, "tight").feature("onset"))
+    assert len(hops) >= 3
+    assert np.diff(hops).min() * 128 >= 0.049 * 48000
+
+
+def test_a_higher_threshold_of_a_source_hears_less():
+    def deaf(hop, result):
+        result.feature_maker.onset.threshold[SOURCES.index("vocals")] = 9.0
+
+    result = run(clicks([9000, 19000], 30000), "live", before_hop=deaf)
+    assert result.feature("onset_count", "vocals")[-1] == 0
+    assert result.feature("onset_count", "mix")[-1] == 2
+
+
+def test_nothing_is_declared_around_a_seam(profile):
+    hop_length = spec_of(profile).hop_length
+    at = 30
+    position = at * hop_length + hop_length // 3
+
+    def seam(hop, result):
+        if hop == at:
+            result.feature_maker.seam(0)
+
+    quiet = clicks([position, position + 9600], position + 20000)
+    result = run(quiet, profile, before_hop=seam)
+    hops = np.flatnonzero(result.feature("onset"))
+    assert len(hops) == 1
+    assert abs(hops[0] - (position + 9600) // hop_length) <= 1
+    muted = result.feature("onset_strength")[at : at + int(SEAM_MS * 48 // hop_length)]
+    assert (muted == 0.0).all()
+
+
+def test_fallback_to_dry_and_back_is_no_onset(profile):
+    spec = spec_of(profile)
+    model = FixedMasks.one(spec, "vocals")
+    masks = model.masks
+    hops = 48000 * 2 // spec.hop_length
+
+    def before_hop(hop, result):
+        model.masks = None if hops // 3 < hop < 2 * hops // 3 else masks
+        result.separator.set_bypass(hop > 5 * hops // 6)
+
+    result = Run(stereo(tone(440, 2.0, partials=6)), spec, model, before_hop=before_hop)
+    assert result.separator.dry_hops[0] > 0
+    early = int(0.2 * 48000 / spec.hop_length)
+    for source in SOURCES:
+        assert result.feature("onset", source)[early:].sum() == 0
+
+
+def test_bands_cover_the_range_without_overlap(profile):
+    spec = spec_of(profile)
+    edges = band_edges(spec)
+    assert (np.diff(edges) > 0).all()
+    assert edges[0] >= 1
+    assert edges[-1] <= spec.n_bins
+    assert edges[-1] * spec.samplerate / spec.n_fft > 12000
+
+
+@pytest.mark.parametrize("hz", [50.0, 300.0, 2000.0])
+def test_the_leakage_bound_holds_for_sines_of_any_phase(profile, hz):
+    """What a sine puts into bands far from its own stays below what the bound allows."""
+    spec = spec_of(profile)
+    edges = band_edges(spec)
+    leak = leakage(edges, spec)
+    worst = np.zeros(len(edges) - 1)
+    for phase in np.linspace(0, np.pi, 7):
+        t = np.arange(spec.n_fft * 2) / spec.samplerate
+        result = Run(stereo(np.sin(2 * np.pi * hz * t + phase)), spec, None)
+        levels = result.feature_maker.onset._levels[0, 0]
+        own = int(np.argmax(levels))
+        worst = np.maximum(worst, levels / np.maximum(leak[:, own] * levels[own], 1e-9))
+    far = np.abs(np.arange(len(worst)) - own) > 4
+    assert worst[far].max() <= 1.5
