@@ -263,7 +263,7 @@ def test_what_is_no_audio_does_not_come_in(make: Callable[..., Stage]) -> None:
     stage = make()
     block = np.full((HOP, 2), 0.25, np.float32)
     block[3, 0], block[4, 1], block[5, 0], block[6, 1] = np.nan, np.inf, -np.inf, 1e30
-    stage.ring.write(block, 0.0, 1, 1)
+    stage.ring.write(block, 0.0, stage.now_ns, stage.now_ns)
     ((_, _, hop),) = stage.hops()
     expected = np.full((2, HOP), 0.25, np.float32)
     expected[0, [3, 5]] = expected[1, [4, 6]] = 0.0
