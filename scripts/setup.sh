@@ -64,7 +64,7 @@ need_for_tests() {
 }
 
 install_packages() {
-    local root=() plan removed
+    local root=() plan removed said
     [ "$(id -u)" = 0 ] || root=(sudo)
     say "will install with apt: $*"
     if [ "${#root[@]}" -gt 0 ] && ! command -v sudo >/dev/null; then
@@ -79,8 +79,9 @@ install_packages() {
     [ -z "$removed" ] ||
         stop "apt would remove: $removed" "  so nothing was changed. Resolve it by hand:" \
             "  apt-get install --no-install-recommends $*"
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@" </dev/null
+    said=$("${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null 2>&1) ||
+        stop "$said" "apt-get could not install: $*"
 }
 
 without_apt() {

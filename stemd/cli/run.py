@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .log import Above, Narrator, log_to
 from .options import ConfigFile, Overrides, Profile
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run(
                 if orders.take_reload():
                     daemon.reload()
                 show(daemon)
+            show(daemon)
         finally:
             daemon.stop()
     raise typer.Exit(daemon.exit_code)
@@ -103,15 +105,15 @@ def _force(daemon: Daemon) -> None:
 def _output(look: bool, as_json: bool) -> Iterator[Show]:
     """Yields what shows the daemon: a picture, a line of JSON, or nothing beside the log."""
     if not look:
-        _log_to(logging.StreamHandler(sys.stderr))
-        yield JsonLines() if as_json else lambda daemon: None
+        log_to(logging.StreamHandler(sys.stderr))
+        yield JsonLines() if as_json else Narrator()
         return
     from rich.live import Live
 
     from .printing import console
 
     screen = console()
-    _log_to(Above(screen))
+    log_to(Above(screen))
     with Live(console=screen, auto_refresh=False) as live:
         yield View(screen, live)
 
@@ -183,24 +185,3 @@ def endpoints(config: Config) -> tuple[tuple[str, str], ...]:
     if config.output.enabled:
         places.append(("output", config.output.device or "default device"))
     return tuple(places)
-
-
-class Above(logging.Handler):
-    """Log lines scroll by above the picture."""
-
-    def __init__(self, screen: Console) -> None:
-        super().__init__()
-        self._screen = screen
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from rich.text import Text
-
-        self._screen.print(Text(self.format(record), "dim"))
-
-
-def _log_to(handler: logging.Handler) -> None:
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("stemd")
-    log.handlers[:] = [handler]
-    log.setLevel(logging.INFO)
-    log.propagate = False

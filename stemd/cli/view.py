@@ -206,7 +206,7 @@ def _feed(
         table.add_row(
             Text(name if source == "mix" and len(about.feeds) > 1 else source),
             _meter(meters.level_db[feed, i], meters.held_db[feed, i], columns),
-            f"{meters.level_db[feed, i]:.1f} dB",
+            f"{meters.level_db[feed, i]:.1f} dB" if meters.level_db[feed, i] > FLOOR_DB else "",
             onsets,
             Text(meters.notes[feed][i], "cyan"),
             _mixer(status.get("mixer", {}), feed, source),

@@ -1,0 +1,98 @@
+"""What `stemd run` says when nobody looks at meters."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from stemd.cli import log as cli_log
+from stemd.cli.log import SETTLED_S, Narrator, described, verdict
+from stemd.status import State, Status, step_bucket
+
+
+@pytest.fixture
+def status():
+    made = Status.create(1)
+    made.daemon["state"] = State.RUNNING
+    made.separate["state"] = State.RUNNING
+    made.separate["samplerate"] = made.capture["samplerate"] = 48_000
+    made.separate["hop_length"], made.separate["latency"] = 256, 512
+    Status.set_text(made.capture, "source", "USB Audio")
+    Status.set_text(made.separate, "model", "first_live")
+    Status.set_text(made.separate, "provider", "cpu")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def said(monkeypatch, status):
+    """`said(t)`: what a narrator says of `status` at time t."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    logger = logging.Logger("stemd-test")
+    logger.addHandler(Keep())
+    monkeypatch.setattr(cli_log, "log", logger)
+    now = SimpleNamespace(s=0.0)
+    monkeypatch.setattr(cli_log.time, "monotonic", lambda: now.s)
+    narrator = Narrator()
+
+    def at(t: float) -> list[str]:
+        now.s = t
+        lines.clear()
+        narrator(SimpleNamespace(status=status))
+        return list(lines)
+
+    return at
+
+
+def test_running_names_source_model_and_latency(status):
+    assert described(status.snapshot()) == (
+        "running: USB Audio, 48000 Hz, first_live on cpu, stems 10.7 ms late"
+    )
+
+
+def test_a_stall_comes_with_its_reason(status):
+    status.separate["state"] = State.STALLED
+    Status.set_text(status.separate, "reason", "no samples")
+    assert described(status.snapshot()) == "stalled: no samples"
+
+
+def test_verdict_counts_only_what_went_wrong(status):
+    status.separate["load"] = 0.14
+    status.separate["steps"][step_bucket(1_000_000)] = 100
+    assert verdict(status.snapshot()) == "load 14%, step p99 1.1 of 5.3 ms, nothing late or lost"
+    status.separate["late"], status.separate["lost_input"] = 3, 512
+    assert verdict(status.snapshot()).endswith(", 3 late, 512 lost samples")
+
+
+def test_each_change_is_said_once(status, said):
+    assert len(said(0.0)) == 1
+    assert said(1.0) == []
+    status.separate["state"] = State.STALLED
+    assert said(2.0) == ["stalled"]
+    assert said(3.0) == []
+
+
+def test_the_verdict_comes_after_ten_seconds_and_once(said):
+    said(0.0)
+    assert said(SETTLED_S) == []
+    (line,) = said(SETTLED_S + 0.1)
+    assert line.startswith("after 10 s: load")
+    assert said(SETTLED_S + 1.0) == []
+
+
+def test_a_stall_starts_the_ten_seconds_again(status, said):
+    said(0.0)
+    status.separate["state"] = State.STALLED
+    said(5.0)
+    assert said(15.0) == []
+    status.separate["state"] = State.RUNNING
+    said(16.0)
+    assert said(25.0) == []
+    assert len(said(26.5)) == 1

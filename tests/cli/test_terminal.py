@@ -1,0 +1,109 @@
+"""`stemd run` in a terminal: meters appear, follow a reload, and the terminal is left as it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from stemd.errors import EXIT_OK
+from tests.device.conftest import START_S, port_overrides
+
+from .conftest import ROOT, command
+
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
+
+
+class Terminal:
+    """A command on a pseudo-terminal of 90 columns."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 90, 0, 0))
+        self.process = subprocess.Popen(
+            command(*arguments),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
+        os.close(slave)
+        self.shown = ""
+
+    def read(self, seconds: float) -> str:
+        """What appears in this time, with its control sequences."""
+        new = b""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self._master], [], [], left)[0]:
+                break
+            try:
+                new += os.read(self._master, 65_536)
+            except OSError:  # the other side is closed
+                break
+        self.shown += new.decode("utf-8", "replace")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", new.decode("utf-8", "replace"))
+
+    def until(self, text: str, timeout_s: float) -> str:
+        """Read until `text` appears."""
+        seen = ""
+        deadline = time.monotonic() + timeout_s
+        while text not in seen:
+            assert time.monotonic() < deadline, f"no {text!r} in {seen[-2000:]}"
+            assert self.process.poll() is None, seen[-2000:]
+            seen += self.read(0.2)
+        return seen
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.close(self._master)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """`stemd run` on a tone, with its configuration in a file."""
+    path = tmp_path / "stemd.toml"
+    path.write_text('[source]\nkind = "tone"\n')
+    sets = [word for override in port_overrides()[0] for word in ("--set", override)]
+    made = Terminal("run", "-c", path, *sets)
+    yield made
+    made.close()
+
+
+def test_meters_appear_and_the_cursor_comes_back(terminal):
+    shown = terminal.until("RUNNING", START_S) + terminal.until("█", 10)
+    for word in ("vocals", "other", "512 samples", "subscribers", "tcp://127.0.0.1"):
+        assert word in shown
+    terminal.process.send_signal(signal.SIGINT)
+    while terminal.process.poll() is None:
+        terminal.read(0.1)
+    terminal.read(0.1)
+    assert terminal.process.returncode == EXIT_OK
+    assert terminal.shown.rfind(SHOW_CURSOR) > terminal.shown.rfind(HIDE_CURSOR) >= 0
+
+
+def test_the_view_follows_a_reload_that_builds_everything_anew(terminal, tmp_path):
+    terminal.until("512 samples", START_S)
+    (tmp_path / "stemd.toml").write_text(
+        'profile = "quality"\n[source]\nkind = "tone"\n[[feed]]\nname = "desk"\n'
+        '[[feed]]\nname = "choir"\nchannels = [1]\n'
+    )
+    terminal.process.send_signal(signal.SIGHUP)
+    shown = terminal.until("1024 samples", START_S)
+    shown += terminal.until("█", 10)
+    assert "desk" in shown
+    assert "choir" in shown
+    assert "(quality)" in shown
