@@ -1,4 +1,4 @@
-"""Features out to fixed OSC targets, mixer control in.
+"""Features out to fixed OSC targets; the mixer both ways is in osc_mixer.py.
 
 Numbers only go out, one `f` or `i` per address, so that a TouchDesigner CHOP can read them all;
 text goes only to a peer that did something wrong. Nothing here waits: an address is resolved when
@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import math
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from pythonosc import osc_message
-from pythonosc.parsing import osc_types
 
-from ..errors import DeviceError, ProtocolError
-from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
+from ..spec import FEATURES, SOURCES, StreamSpec
 from ..wire import addresses, osc
-from ..wire.control import GAIN_MIN_DB, SETTINGS, Setting, db_of_gain, gain_of_db
+from .osc_mixer import Echo, Mixer, OscInlet
 
 KEEP_ALIVE_S = 0.25  # a value that did not change is sent again, because UDP loses packets
 BEAT_S = 1.0
@@ -31,38 +27,11 @@ LEVEL_RANGE_DB = 60.0  # /level is 0…1, linear in dB over -60…0 dBFS
 ENVELOPE_HALF_S = 0.1
 PITCH_CONFIDENCE = 0.5  # below, /pitch holds its last value
 A4_HZ, A4_NOTE = 440.0, 69
-PACKETS_PER_SERVICE = 32  # so that a flood leaves time for audio
-MAX_INPUT_BYTES = 8192
-ERRORS_PER_S = 5.0
-# Linear gain above 1 only through gain_db, on purpose: a controller that sends 0…127 must not
-# blow up a sound system.
-OSC_GAIN_MAX = 1.0
 
 _RMS, _PEAK = FEATURES.index("rms"), FEATURES.index("peak")
 _STRENGTH, _ONSET = FEATURES.index("onset_strength"), FEATURES.index("onset")
 _COUNT, _OFFSET = FEATURES.index("onset_count"), FEATURES.index("onset_offset")
 _F0, _VOICING = FEATURES.index("f0_hz"), FEATURES.index("voicing")
-
-# What python-osc is known to raise for bytes that are not OSC.
-PARSE_ERRORS = (
-    osc_message.ParseError,
-    osc_types.ParseError,
-    ProtocolError,
-    struct.error,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-
-
-class Mixer(Protocol):
-    """What OSC in needs of the desk."""
-
-    @property
-    def rev(self) -> int: ...
-    def set(self, settings: Sequence[Setting]) -> None: ...
-    def value(self, name: str, feed: int, source: int) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +43,6 @@ class Vitals:
     xruns: int
     lost: int
     late: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Knob:
-    name: str
-    feed: int
-    source: int
-    in_db: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +78,17 @@ class OscSender:
                 self.sent += 1
             except OSError:
                 self.errors += 1
+
+    def send_all(self, numbers: Iterable[tuple[bytes, float]]) -> None:
+        """Heads and values in as few packets as they fit in."""
+        bundle = osc.Bundle()
+        for start, value in numbers:
+            if not bundle.add(start, value):
+                self.send(bundle.packet)
+                bundle.clear()
+                bundle.add(start, value)
+        if not bundle.empty:
+            self.send(bundle.packet)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -168,11 +140,14 @@ class OscSink:
         prefix: str = "/stemd",
         rate_hz: float = 60.0,
     ) -> None:
-        self._inlet = None if listen is None else OscInlet(listen, prefix, feeds, mixer, vitals)
+        self._vitals = vitals
+        self._inlet = (
+            None if listen is None else OscInlet(listen, prefix, feeds, mixer, self._status)
+        )
         self._sender = OscSender(targets)
         self._levels = OscLevels(spec, feeds, prefix, self._sender)
-        self._vitals = _VitalsTicker(prefix, vitals, self._sender)
-        self._echo = _Echo(prefix, feeds, mixer, self._sender)
+        self._ticker = _VitalsTicker(prefix, vitals, self._sender)
+        self._echo = Echo(prefix, feeds, mixer, self._sender.send_all)
         self._period_s = 1.0 / rate_hz
         self._due = 0.0
         self.unresolved = tuple(self._sender.unresolved)
@@ -200,7 +175,7 @@ class OscSink:
     def write(self, hop: Any) -> None:
         """Send onsets at once, keep the rest for the next tick."""
         self._levels.write(hop)
-        self._vitals.write(hop, self._levels.latency_ms)
+        self._ticker.write(hop, self._levels.latency_ms)
 
     def service(self) -> None:
         """Hear what came in, send what is due."""
@@ -208,15 +183,20 @@ class OscSink:
             self._inlet.service()
         self._echo.service()
         now = time.monotonic()
-        self._vitals.service(now)
+        self._ticker.service(now)
         if now >= self._due:
             # Behind by more than a tick: start a new rhythm instead of a burst.
             self._due = max(self._due + self._period_s, now)
             self._levels.tick(now)
 
+    def _status(self) -> tuple[float, ...]:
+        """What `/stemd/status` is answered."""
+        vitals = self._vitals()
+        return (vitals.state, finite(vitals.load), vitals.xruns, vitals.lost, vitals.late)
+
     def close(self) -> None:
         """Say that we are gone, close the sockets."""
-        self._vitals.goodbye()
+        self._ticker.goodbye()
         if self._inlet:
             self._inlet.close()
         self._sender.close()
@@ -339,19 +319,7 @@ class OscLevels:
         self._sender.send(bundle.packet)
 
     def _send_counts(self) -> None:
-        _send_all(self._sender, zip(self._count_heads, self._counts, strict=True))
-
-
-def _send_all(sender: OscSender, numbers: Iterable[tuple[bytes, float]]) -> None:
-    """Heads and values in as few packets as they fit in."""
-    bundle = osc.Bundle()
-    for start, value in numbers:
-        if not bundle.add(start, value):
-            sender.send(bundle.packet)
-            bundle.clear()
-            bundle.add(start, value)
-    if not bundle.empty:
-        sender.send(bundle.packet)
+        self._sender.send_all(zip(self._count_heads, self._counts, strict=True))
 
 
 class _VitalsTicker:
@@ -402,198 +370,6 @@ class _VitalsTicker:
         self._sender.send(self._bundle.packet)
 
 
-def _knobs(prefix: str, feeds: Sequence[str]) -> dict[str, _Knob]:
-    """Every address that takes a value."""
-    knobs = {f"{prefix}/{a}": _Knob(n, 0, 0) for a, n in addresses.STREAM_SETTINGS.items()}
-    for b, base in enumerate(addresses.bases(prefix, feeds)):
-        for address, name in addresses.FEED_SETTINGS.items():
-            knobs[f"{base}/{address}"] = _Knob(name, b, 0)
-        for i in range(len(SOURCES)):
-            for address, name in addresses.SOURCE_SETTINGS.items():
-                knobs[addresses.source_address(base, i, address)] = _Knob(name, b, i)
-        for s in range(len(STEMS)):
-            for address, name in addresses.STEM_SETTINGS.items():
-                knob = _Knob(name, b, s + 1, in_db=address == "gain_db")
-                knobs[addresses.source_address(base, s + 1, address)] = knob
-    return knobs
-
-
-def _reading(mixer: Mixer, knob: _Knob) -> float:
-    """What an address says of its knob: switches are ints, the rest floats."""
-    value = mixer.value(knob.name, knob.feed, knob.source)
-    if SETTINGS[knob.name].switch:
-        return int(value)
-    return db_of_gain(value) if knob.in_db else float(value)
-
-
-class _Echo:
-    """Tells the static targets what anybody changed on the mixer."""
-
-    def __init__(self, prefix: str, feeds: Sequence[str], mixer: Mixer, sender: OscSender) -> None:
-        self._mixer = mixer
-        self._sender = sender
-        self._knobs = _knobs(prefix, feeds)
-        self._rev = -1
-        self._last: dict[str, float] = {}
-
-    def service(self) -> None:
-        rev = self._mixer.rev
-        if rev == self._rev:
-            return
-        first = self._rev < 0
-        self._rev = rev
-        changed = []
-        for address, knob in self._knobs.items():
-            value = _reading(self._mixer, knob)
-            if value != self._last.get(address):
-                self._last[address] = value
-                changed.append((osc.head(address, osc.number_tag(value)), value))
-        if not first:  # where things stand at start is no change
-            _send_all(self._sender, changed)
-
-
-class OscInlet:
-    """The control port. No bytes can end it; what is not understood is counted and answered."""
-
-    def __init__(
-        self,
-        listen: tuple[str, int],
-        prefix: str,
-        feeds: Sequence[str],
-        mixer: Mixer,
-        vitals: Callable[[], Vitals],
-    ) -> None:
-        host, port = listen
-        try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a local address"
-            ) from error
-        try:
-            self._socket.bind(address)
-        except OSError as error:
-            self._socket.close()
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a free port"
-            ) from error
-        self._socket.setblocking(False)
-        self.port = int(self._socket.getsockname()[1])
-        self._mixer = mixer
-        self._vitals = vitals
-        self._prefix = prefix
-        self._n_feeds = len(feeds)
-        self._knobs = _knobs(prefix, feeds)
-        self._verbs: dict[str, Callable[[list[float], Any], None]] = {
-            f"{prefix}/{addresses.PANIC}": self._panic,
-            f"{prefix}/{addresses.PING}": self._ping,
-            f"{prefix}/{addresses.STATUS}": self._status,
-        }
-        self._complaints = ERRORS_PER_S
-        self._complained_at = time.monotonic()
-        self.received = 0
-        self.errors = 0
-
-    def service(self) -> None:
-        """Take what has come in; never blocks, never raises."""
-        for _ in range(PACKETS_PER_SERVICE):
-            try:
-                packet, sender = self._socket.recvfrom(MAX_INPUT_BYTES)
-            except OSError:  # nothing there, or the echo of a reply nobody took
-                return
-            self.received += 1
-            self.take(packet, sender)
-
-    def take(self, packet: bytes, sender: Any) -> None:
-        """Act on one datagram."""
-        try:
-            for data in osc.messages(packet):
-                osc.check_types(data)
-                parsed = osc_message.OscMessage(data)
-                self._dispatch(parsed.address, parsed.params, sender)
-        except PARSE_ERRORS as error:
-            self.errors += 1
-            self._complain(str(error), sender)
-
-    def close(self) -> None:
-        """Give the port back."""
-        self._socket.close()
-
-    def _dispatch(self, address: str, arguments: Sequence[Any], sender: Any) -> None:
-        if address in self._knobs:
-            self._turn(address, arguments, sender)
-        elif address in self._verbs:
-            self._verbs[address](_numbers(arguments), sender)
-        elif addresses.is_pattern(address):
-            found = addresses.matching(address, self._knobs)
-            if not found:
-                raise ProtocolError(f"{address}: got no address it matches, expected one")
-            for one in found:
-                self._turn(one, arguments, sender)
-        else:
-            raise ProtocolError(f"{address}: got an unknown address, expected one of PROTOCOL.md")
-
-    def _turn(self, address: str, arguments: Sequence[Any], sender: Any) -> None:
-        knob = self._knobs[address]
-        if not arguments:
-            self._reply(osc.message(address, _reading(self._mixer, knob)), sender)
-            return
-        value = _clamped(knob, _numbers(arguments)[0])
-        self._mixer.set([Setting(knob.name, knob.feed, knob.source, value)])
-
-    def _panic(self, numbers: list[float], sender: Any) -> None:
-        """Everything dry, now; the way back is `/bypass 0`."""
-        self._mixer.set([Setting("bypass", b, 0, 1.0) for b in range(self._n_feeds)])
-
-    def _ping(self, numbers: list[float], sender: Any) -> None:
-        echo = [osc.clip_int(int(number)) for number in numbers[:1]]
-        self._reply(osc.message(f"{self._prefix}/{addresses.PONG}", *echo), sender)
-
-    def _status(self, numbers: list[float], sender: Any) -> None:
-        vitals = self._vitals()
-        facts = (vitals.state, finite(vitals.load), vitals.xruns, vitals.lost, vitals.late)
-        address = f"{self._prefix}/{addresses.STATUS_REPLY}"
-        self._reply(osc.message(address, *facts), sender)
-
-    def _complain(self, why: str, sender: Any) -> None:
-        now = time.monotonic()
-        earned = (now - self._complained_at) * ERRORS_PER_S
-        self._complaints = min(self._complaints + earned, ERRORS_PER_S)
-        self._complained_at = now
-        if self._complaints >= 1.0:
-            self._complaints -= 1.0
-            where, _, _ = why.partition(": ")
-            text = osc.message(f"{self._prefix}/{addresses.ERROR}", where[:120], why[:240])
-            self._reply(text, sender)
-
-    def _reply(self, packet: bytes, sender: Any) -> None:
-        try:
-            self._socket.sendto(packet, sender)
-        except OSError:
-            self.errors += 1
-
-
 def finite(value: float) -> float:
     """NaN and infinity never leave."""
     return value if math.isfinite(value) else 0.0
-
-
-def _numbers(arguments: Sequence[Any]) -> list[float]:
-    """Arguments as finite numbers: i, f, d, h, T and F all count."""
-    numbers = []
-    for argument in arguments:
-        if not isinstance(argument, bool | int | float) or not math.isfinite(argument):
-            raise ProtocolError(f"argument: got {str(argument)[:40]!r}, expected a number")
-        numbers.append(float(argument))
-    return numbers
-
-
-def _clamped(knob: _Knob, value: float) -> float:
-    limits = SETTINGS[knob.name]
-    if limits.switch:
-        return 1.0 if value >= 0.5 else 0.0
-    if knob.in_db:
-        return gain_of_db(max(value, GAIN_MIN_DB))
-    high = OSC_GAIN_MAX if knob.name == "gain" else limits.high
-    return min(max(value, limits.low), high)

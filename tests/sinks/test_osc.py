@@ -20,7 +20,8 @@ from pythonosc.osc_packet import OscPacket
 
 from stemd.desk import Desk
 from stemd.errors import DeviceError
-from stemd.sinks.osc import OscInlet, OscLevels, OscSender, OscSink, Vitals
+from stemd.sinks.osc import OscLevels, OscSender, OscSink, Vitals
+from stemd.sinks.osc_mixer import OscInlet
 from stemd.spec import FEATURES, SOURCES, StreamSpec
 from stemd.status import Status
 from stemd.wire import osc
@@ -282,7 +283,7 @@ def test_a_target_that_does_not_exist_costs_nothing_but_a_sentence():
 
 @pytest.fixture
 def inlet(desk):
-    one = OscInlet(("127.0.0.1", 0), "/stemd", ("main", "two"), desk, lambda: FACTS)
+    one = OscInlet(("127.0.0.1", 0), "/stemd", ("main", "two"), desk, lambda: (2, 0.25, 3, 480, 5))
     yield one
     one.close()
 
