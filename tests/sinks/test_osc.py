@@ -32,10 +32,11 @@ TWO_FEEDS = StreamSpec.of("live", 48_000, n_feeds=2)
 FACTS = Vitals(state=2, load=0.25, xruns=3, lost=480, late=5)
 
 
-class Catcher:
-    """Stands in for the sockets: packets as they would have left."""
+class Catcher(OscSender):
+    """Has no sockets: packets as they would have left."""
 
     def __init__(self):
+        super().__init__([])
         self.packets = []
 
     def send(self, packet):
