@@ -17,104 +17,38 @@ import itertools
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import zmq
 
 from .errors import ProtocolError, StemdError
-from .spec import N_CHANNELS, STEMS
+from .spec import STEMS
 from .wire import topics
-from .wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE, Header
 from .wire.messages import (
-    AudioMessage,
     Event,
     Features,
-    decode_audio,
     decode_event,
     decode_features,
     decode_json,
     encode_json,
     split_single,
 )
+from .wire.receiver import Assembler, Counters, Freshness, StemBlock
 
-Float32Array = npt.NDArray[np.float32]
+__all__ = ["Client", "Counters", "Event", "Features", "StemBlock", "connect"]
+
 T = TypeVar("T")
 
 CONTROL_PORT = 5572
-BUDGET_S = 0.1  # and never less than BUDGET_BLOCKS
-BUDGET_BLOCKS = 3
+BUDGET_S = 0.1  # and never less than three blocks
 FILL_S = 1.0
 TIMEOUT_S = 2.0
 DEAD_S = 3.0  # a daemon says something every second
 POLL_MS = 50  # how soon a waiting thread notices `close`
 QUEUED = 256  # messages; libzmq's, not ours
 MAX_JSON_BYTES = 1 << 20
-# Two clocks that never meet drift apart by less than this; see _Age.
-DRIFT = 200e-6
-MAX_RELAX_NS = 10_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class StemBlock:
-    """One hop of audio, all stems aligned.
-
-    Attributes
-    ----------
-    sample_pos : int
-        First sample, on the output clock: the next block's is `sample_pos + n`.
-    stems : (s, c, n) float32
-        In the order asked for. Yours to change.
-    mix : (c, n) float32 or None
-        The input, equally late, when it was asked for.
-    flags : int
-        `FLAG_…` of `stemd.wire.header`.
-    state : int
-        `stemd.status.State`.
-    latency : int
-        Samples; the block holds input from `sample_pos - latency` on.
-    t_capture_ns : int
-        UTC at the ADC of the first sample; 0: unknown.
-    filled : bool
-        Silence in place of a block that was lost on the way.
-    lost : int
-        Samples missing before this block that were too many to be filled.
-    """
-
-    sample_pos: int
-    stems: Float32Array
-    mix: Float32Array | None
-    flags: int
-    state: int
-    latency: int
-    t_capture_ns: int
-    t_publish_mono_ns: int
-    samplerate: int
-    rate_measured: float
-    session: int
-    config_rev: int
-    seq: int
-    filled: bool = False
-    lost: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened to blocks on the way here, since `connect`."""
-
-    blocks: int = 0  # handed out, filled ones not counted
-    late: int = 0  # dropped because they were older than the budget
-    late_rows: int = 0  # of features, dropped for the same reason
-    filled: int = 0  # samples of silence handed out in place of lost ones
-    lost: int = 0  # samples never handed out
-    incomplete: int = 0  # blocks of which a stem was missing
-    sessions: int = 0  # streams that started, the first one too
-    malformed: int = 0  # messages that were not understood
 
 
 def connect(
@@ -207,9 +141,10 @@ class Client:
         except BaseException:
             self.close()
             raise
-        self._age = _Age(host)
-        self._budget_s = budget_s
-        self._assembler = _Assembler(self, tuple(stems), mix, fill_s)
+        self._freshness = Freshness(_is_loopback(host), budget_s)
+        self._assembler = Assembler(
+            self.feed, tuple(stems), mix, self._freshness, fill_s, self.counters
+        )
 
     # -- what the daemon says about itself --------------------------------------------------------
 
@@ -267,7 +202,7 @@ class Client:
         stream = self._features_stream()
         deadline = _deadline(timeout_s)
         while (row := self._read(stream, self._decode_features, deadline)) is not None:
-            if not self._is_late(row.header):
+            if not self._freshness.is_late(row.header):
                 return row
             self.counters.late_rows += 1
         return None
@@ -353,10 +288,6 @@ class Client:
     def _decode_features(self, frames: list[bytes]) -> Features:
         return decode_features(_one(frames), tuple(self.info["features"]))
 
-    def _is_late(self, header: Header) -> bool:
-        blocks_s = BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
-        return self._age.ns(header.t_publish_mono_ns) > max(self._budget_s, blocks_s) * 1e9
-
     def _socket(self, kind: int) -> zmq.Socket[Any]:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
@@ -403,7 +334,7 @@ class Client:
         missing = [key for key in _NEEDED if key not in info]
         if missing:
             raise ProtocolError(f"welcome: got no {missing[0]}, expected a stemd of protocol 1")
-        self.info = info
+        self.info = {key: value for key, value in info.items() if key not in ("ok", "op", "id")}
 
     def _heard(self) -> None:
         self._last_heard_ns = time.monotonic_ns()
@@ -520,164 +451,6 @@ class _Control:
         if self._socket is not None:
             self._socket.close(linger=0)
             self._socket = None
-
-
-class _Age:
-    """How old a message is, for a publisher whose clock may be ours or another machine's.
-
-    On this machine both read one monotonic clock. For another, the smallest difference ever seen
-    stands for a message that took no time; it gives way slowly, for clocks that drift.
-    """
-
-    def __init__(self, host: str) -> None:
-        self._same_clock = _is_loopback(host)
-        self._offset_ns = 0 if self._same_clock else None
-        self._at_ns = 0
-
-    def ns(self, t_publish_mono_ns: int) -> int:
-        now = time.monotonic_ns()
-        difference = now - t_publish_mono_ns
-        if self._same_clock:
-            return difference
-        if self._offset_ns is None:
-            self._offset_ns = difference
-        relaxed = self._offset_ns + min(round((now - self._at_ns) * DRIFT), MAX_RELAX_NS)
-        self._offset_ns = min(difference, relaxed)
-        self._at_ns = now
-        return difference - self._offset_ns
-
-
-class _Assembler:
-    """Messages to blocks: aligned, fresh, without holes.
-
-    A block is complete when every topic asked for has spoken of the same `sample_pos`; the
-    publisher sends a hop's topics one after the other, so a new position closes the old one.
-    """
-
-    def __init__(self, client: Client, stems: tuple[str, ...], mix: bool, fill_s: float) -> None:
-        self._client = client
-        self._counters = client.counters
-        self._stems = stems
-        self._mix = mix
-        whole = stems == STEMS
-        names = ((topics.ALL,) if whole else stems) + (("mix",) if mix or not stems else ())
-        self._names = frozenset(names)
-        self.topics = [topics.audio(client.feed, name) for name in names]
-        self._fill_s = fill_s
-        self._parts: dict[str, AudioMessage] = {}
-        self._at = (0, -1)  # session and position of `_parts`
-        self._session: int | None = None
-        self._next_pos = 0
-        self._late_pos = (0, -1)
-        self._ready: deque[StemBlock] = deque()
-
-    def pop(self) -> StemBlock | None:
-        """The next finished block."""
-        return self._ready.popleft() if self._ready else None
-
-    def take(self, frames: list[bytes]) -> None:
-        """One message."""
-        try:
-            message = decode_audio(frames)
-        except ProtocolError:
-            self._counters.malformed += 1
-            return
-        header = message.header
-        if message.stem not in self._names or len(message.samples) != self._channels(message.stem):
-            self._counters.malformed += 1
-            return
-        at = (header.session, header.sample_pos)
-        if self._client._is_late(header):
-            if at != self._late_pos:
-                self._counters.late += 1
-                self._late_pos = at
-            return
-        if at != self._at:
-            if self._parts:
-                self._counters.incomplete += 1
-            self._parts = {}
-            self._at = at
-        self._parts[message.stem] = message
-        if len(self._parts) == len(self._names):
-            self._finish(header)
-            self._parts = {}
-
-    def _channels(self, name: str) -> int:
-        return N_CHANNELS * len(STEMS) if name == topics.ALL else N_CHANNELS
-
-    def _finish(self, header: Header) -> None:
-        flags, lost = header.flags, 0
-        if header.session != self._session:
-            self._session = header.session
-            self._counters.sessions += 1
-            flags |= FLAG_DISCONTINUITY
-        else:
-            gap = header.sample_pos - self._next_pos
-            if 0 < gap <= self._fill_s * header.rate_nominal:
-                self._fill(header, gap)
-            elif gap:
-                flags |= FLAG_DISCONTINUITY
-                lost = max(gap, 0)
-                self._counters.lost += lost
-        self._next_pos = header.sample_pos + header.n_frames
-        self._counters.blocks += 1
-        self._ready.append(
-            self._block(header, header.sample_pos, self._samples(), self._mixed(), flags, lost)
-        )
-
-    def _fill(self, header: Header, gap: int) -> None:
-        """Silence for `gap` samples before this message, in blocks no longer than it."""
-        self._counters.filled += gap
-        flags = FLAG_CONCEALED | FLAG_SILENCE | FLAG_DISCONTINUITY
-        at = self._next_pos
-        while at < header.sample_pos:
-            n = min(header.n_frames, header.sample_pos - at)
-            stems = np.zeros((len(self._stems), N_CHANNELS, n), np.float32)
-            mix = np.zeros((N_CHANNELS, n), np.float32) if self._mix else None
-            self._ready.append(self._block(header, at, stems, mix, flags, 0, filled=True))
-            at += n
-
-    def _samples(self) -> Float32Array:
-        if topics.ALL in self._parts:
-            samples = self._parts[topics.ALL].samples
-            # (s * c, n) -> (s, c, n)
-            return samples.reshape(len(STEMS), N_CHANNELS, -1).copy()
-        if not self._stems:
-            n = next(iter(self._parts.values())).samples.shape[1]
-            return np.zeros((0, N_CHANNELS, n), np.float32)
-        return np.stack([self._parts[stem].samples for stem in self._stems])
-
-    def _mixed(self) -> Float32Array | None:
-        return self._parts["mix"].samples.copy() if self._mix else None
-
-    @staticmethod
-    def _block(
-        header: Header,
-        sample_pos: int,
-        stems: Float32Array,
-        mix: Float32Array | None,
-        flags: int,
-        lost: int,
-        filled: bool = False,
-    ) -> StemBlock:
-        earlier_ns = round((header.sample_pos - sample_pos) * 1e9 / max(header.rate_nominal, 1))
-        return StemBlock(
-            sample_pos=sample_pos,
-            stems=stems,
-            mix=mix,
-            flags=flags,
-            state=header.state,
-            latency=header.latency_frames,
-            t_capture_ns=header.t_capture_ns - earlier_ns if header.t_capture_ns else 0,
-            t_publish_mono_ns=header.t_publish_mono_ns,
-            samplerate=header.rate_nominal,
-            rate_measured=header.rate_measured,
-            session=header.session,
-            config_rev=header.config_rev,
-            seq=header.seq,
-            filled=filled,
-            lost=lost,
-        )
 
 
 def _deadline(timeout_s: float | None) -> float:

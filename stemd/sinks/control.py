@@ -14,7 +14,7 @@ import zmq
 from ..errors import ProtocolError
 from ..wire.control import MAX_REQUEST_BYTES, Request, decode_request
 from ..wire.messages import encode_json
-from .zeromq import bind, hardened, has_input
+from .sockets import bind, hardened, has_input
 
 RATE_PER_S = 100.0  # requests of one peer; a fader sends 60
 BURST = 100.0
