@@ -9,8 +9,8 @@ analysis, masks+synthesis   the separator's two halves, with random masks
 features: level, onset, pitch
 dsp                         all of these, one whole hop without a model
 model, hop                  the model alone, and a whole hop with it
-silence, denormal           `hop` (or `dsp`) after noise has stopped, and on input of 1e-40,
-                            with the processor's denormal switch off, then on
+dsp in silence, denormals   the same after noise has stopped, and on input of 1e-40, with the
+                            thread's denormal switch off, then on
 offline                     times real time of `Separator` on one core, no features
 """
 
@@ -20,6 +20,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ from stemd.processors.separator import HopSeparator, Separator
 from stemd.spec import N_CHANNELS, N_FEATURES, N_STEMS, PROFILES, SOURCES, StreamSpec
 
 WARM_UP = 200
-OFFLINE_S = 20
+ROUNDS = 20
+OFFLINE_S = 10
+OFFLINE_GOES = 5
 
 
 class RandomMasks:
@@ -53,34 +56,20 @@ class RandomMasks:
 
 
 class Bench:
-    """Buffers and processors of one profile."""
+    """Input and output of one profile."""
 
-    def __init__(self, spec: StreamSpec, hops: int) -> None:
-        self.spec, self.hops = spec, hops
+    def __init__(self, spec: StreamSpec) -> None:
         rng = np.random.default_rng(1)
         shape = (spec.n_feeds, N_CHANNELS, spec.hop_length)
         self.noise = [(0.1 * rng.standard_normal(shape)).astype(np.float32) for _ in range(16)]
         self.stems = np.zeros((spec.n_feeds, N_STEMS, *shape[1:]), np.float32)
         self.mix = np.zeros(shape, np.float32)
         self.out = np.zeros((spec.n_feeds, len(SOURCES), N_FEATURES), np.float32)
-        self.features = Features(spec)
 
-    def time(self, call: Callable[[int], object]) -> dict[str, float]:
-        """Percentiles in µs of `call(hop index)`."""
-        for k in range(WARM_UP):
-            call(k)
-        taken = np.zeros(self.hops)
-        for k in range(self.hops):
-            start = time.perf_counter()
-            call(k)
-            taken[k] = time.perf_counter() - start
-        p50, p99 = np.percentile(taken * 1e6, [50, 99])
-        return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}
-
-    def hop(self, separator: HopSeparator, audio: Any, features: bool = True) -> None:
+    def hop(self, separator: HopSeparator, audio: Any, features: Features | None) -> None:
         separator.process(audio, self.stems, self.mix)
-        if features:
-            self.features.process(separator, self.mix, self.stems, self.out)
+        if features is not None:
+            features.process(separator, self.mix, self.stems, self.out)
 
 
 def fft_floor(spec: StreamSpec, features: Features | None) -> Callable[[int], None]:
@@ -110,72 +99,111 @@ def fft_floor(spec: StreamSpec, features: Features | None) -> Callable[[int], No
     return run
 
 
+@dataclass
+class Job:
+    """One row of the table: what a hop of it calls, and the denormal switch it runs under."""
+
+    call: Callable[[int], object]
+    flushed: bool = True
+    taken: list[float] = field(default_factory=list)  # s
+    calls: int = 0
+
+    def run(self, hops: int, measured: bool) -> None:
+        flush_denormals(self.flushed)
+        for _ in range(hops):
+            start = time.perf_counter()
+            self.call(self.calls)
+            if measured:
+                self.taken.append(time.perf_counter() - start)
+            self.calls += 1
+
+    def percentiles(self) -> dict[str, float]:
+        p50, p99 = np.percentile(np.array(self.taken) * 1e6, [50, 99])
+        return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}
+
+
+def measure(jobs: dict[str, Job], hops: int) -> dict[str, dict[str, float]]:
+    """Percentiles in µs of every job, taken in turns: a machine's mood is the same for all."""
+    for job in jobs.values():
+        job.run(WARM_UP, False)
+    for _ in range(ROUNDS):
+        for job in jobs.values():
+            job.run(4, False)  # bring its arrays back into the cache
+            job.run(hops // ROUNDS, True)
+    return {name: job.percentiles() for name, job in jobs.items()}
+
+
+def offline_speed(spec: StreamSpec, model: Any) -> float:
+    """Seconds of audio per second, best of several goes: others only ever make it slower."""
+    rng = np.random.default_rng(3)
+    audio = rng.standard_normal((2, OFFLINE_S * spec.samplerate)).astype(np.float32)
+    separator = Separator(spec, model)
+    best = 0.0
+    for _ in range(OFFLINE_GOES):
+        start = time.perf_counter()
+        separator.process(audio)
+        best = max(best, OFFLINE_S / (time.perf_counter() - start))
+    return round(best, 1)
+
+
+def quiet_job(b: Bench, spec: StreamSpec, audio: Any, flushed: bool) -> Job:
+    """A whole hop of `audio` after noise has stopped: filters and averages are still decaying."""
+    separator, features = HopSeparator(spec, RandomMasks(spec)), Features(spec)
+    for k in range(64):
+        b.hop(separator, b.noise[k % 16], features)
+    return Job(lambda k: b.hop(separator, audio, features), flushed)
+
+
 def bench(
     profile: str, samplerate: int, n_feeds: int, model_name: str, hops: int
 ) -> dict[str, Any]:
     """All figures of one profile."""
     spec = StreamSpec.of(profile, samplerate, n_feeds)
-    b = Bench(spec, hops)
-    rows: dict[str, dict[str, float]] = {}
+    b = Bench(spec)
     noise = b.noise
-
-    flush_denormals(True)
-    separator = HopSeparator(spec, RandomMasks(spec))
-    rows["fft floor: separation"] = b.time(fft_floor(spec, None))
-    rows["fft floor: with pitch"] = b.time(fft_floor(spec, b.features))
-    rows["analysis"] = b.time(lambda k: separator.analyse(noise[k % 16]))
-    rows["masks + synthesis"] = b.time(lambda k: separator.synthesise(b.stems, b.mix))
-    rows["separation"] = b.time(lambda k: b.hop(separator, noise[k % 16], False))
-    level, onset, pitch = b.features.loudness, b.features.onset, b.features.pitch
-    rows["level"] = b.time(lambda k: level.process(b.mix, b.stems, b.out))
-    rows["onset"] = b.time(
-        lambda k: onset.process(
-            separator.spectra, separator.masked, separator.frames, separator.masked_frames, b.out
-        )
-    )
-    rows["pitch"] = b.time(lambda k: pitch.process(b.mix, b.stems, b.out))
-    rows["dsp"] = b.time(lambda k: b.hop(separator, noise[k % 16]))
-
+    separator, features = HopSeparator(spec, RandomMasks(spec)), Features(spec)
+    level, onset, pitch = features.loudness, features.onset, features.pitch
+    s = separator
+    jobs = {
+        "fft floor: separation": Job(fft_floor(spec, None)),
+        "fft floor: with pitch": Job(fft_floor(spec, features)),
+        "analysis": Job(lambda k: s.analyse(noise[k % 16])),
+        "masks + synthesis": Job(lambda k: s.synthesise(b.stems, b.mix)),
+        "separation": Job(lambda k: b.hop(s, noise[k % 16], None)),
+        "level": Job(lambda k: level.process(b.mix, b.stems, b.out)),
+        "onset": Job(
+            lambda k: onset.process(s.spectra, s.masked, s.frames, s.masked_frames, b.out)
+        ),
+        "pitch": Job(lambda k: pitch.process(b.mix, b.stems, b.out)),
+        "dsp": Job(lambda k: b.hop(s, noise[k % 16], features)),
+    }
     model: MaskNet | None = None
     try:
-        model = MaskNet(find_model(model_name, profile), spec, "cpu")
+        model = net = MaskNet(find_model(model_name, profile), spec, "cpu")
+        whole_hop, its_features = HopSeparator(spec, model), Features(spec)
+        jobs["model"] = Job(lambda k: net.process(s.spectra))
+        jobs["hop"] = Job(lambda k: b.hop(whole_hop, noise[k % 16], its_features))
     except ModelError as error:
         print(f"{profile}: no model in the figures: {error}")
-    if model is not None:
-        net = model
-        rows["model"] = b.time(lambda k: net.process(separator.spectra))
-        separator = HopSeparator(spec, model)
-        rows["hop"] = b.time(lambda k: b.hop(separator, noise[k % 16]))
-
     silence = np.zeros_like(noise[0])
-    tiny = np.full_like(silence, 1e-40)
-    for switch in ("off", "on"):
-        flush_denormals(switch == "on")
-        for name, audio in (("silence", silence), ("denormal", tiny)):
-            bare = HopSeparator(spec, RandomMasks(spec))
-            for k in range(64):
-                b.hop(bare, noise[k % 16])
-            rows[f"dsp in {name}, switch {switch}"] = b.time(
-                lambda k, bare=bare, audio=audio: b.hop(bare, audio)
-            )
+    for name, audio in (("silence", silence), ("denormals", np.full_like(silence, 1e-40))):
+        for flushed in (False, True):
+            row = f"dsp in {name}, switch {'on' if flushed else 'off'}"
+            jobs[row] = quiet_job(b, spec, audio, flushed)
+    rows = measure(jobs, hops)
 
-    speeds = {}
+    flush_denormals(True)
     one = StreamSpec.of(profile, samplerate)
-    audio = np.random.default_rng(3).standard_normal((2, OFFLINE_S * samplerate)).astype(np.float32)
-    for name, offline_model in (
-        ("dsp", RandomMasks(one)),
-        ("model", model if n_feeds == 1 else None),
-    ):
-        if offline_model is None:
-            continue
-        offline = Separator(one, offline_model)
-        offline.process(audio[:, :samplerate])
-        start = time.perf_counter()
-        offline.process(audio)
-        speeds[f"offline x real time, {name}"] = round(OFFLINE_S / (time.perf_counter() - start), 1)
+    speeds = {"offline x real time, dsp": offline_speed(one, RandomMasks(one))}
+    if model is not None and n_feeds == 1:
+        speeds["offline x real time, model"] = offline_speed(one, model)
 
     hop_us = spec.hop_s * 1e6
     whole = rows.get("hop", rows["dsp"])
+
+    def ratio(name: str, floor: str) -> float:
+        return round(rows[name]["p50"] / rows[f"fft floor: {floor}"]["p50"], 2)
+
     return {
         "profile": profile,
         "samplerate": samplerate,
@@ -183,10 +211,8 @@ def bench(
         "hop_us": round(hop_us, 1),
         "model": model.name if model is not None else None,
         "us": rows,
-        "dsp / floor": round(rows["dsp"]["p50"] / rows["fft floor: with pitch"]["p50"], 2),
-        "separation / floor": round(
-            rows["separation"]["p50"] / rows["fft floor: separation"]["p50"], 2
-        ),
+        "separation / floor": ratio("separation", "separation"),
+        "dsp / floor": ratio("dsp", "with pitch"),
         "load p50": round(whole["p50"] / hop_us, 4),
         "load p99": round(whole["p99"] / hop_us, 4),
         **speeds,

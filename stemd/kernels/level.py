@@ -24,12 +24,14 @@ def measure_levels(mix, stems, rms_column, peak_column, out):
     for b in range(n_feeds):
         for source in range(n_stems + 1):
             energy = np.float32(0.0)
-            peak = np.float32(0.0)
+            peak = np.int32(0)
             for c in range(n_channels):
                 audio = mix[b, c] if source == 0 else stems[b, source - 1, c]
                 for n in range(hop_length):
                     energy += audio[n] * audio[n]
+                # positive floats are ordered as their bits are, and integers vectorise
+                bits = audio.view(np.int32)
                 for n in range(hop_length):
-                    peak = max(peak, abs(audio[n]))
+                    peak = max(peak, bits[n] & np.int32(0x7FFFFFFF))
             out[b, source, rms_column] = math.sqrt(energy / np.float32(n_channels * hop_length))
-            out[b, source, peak_column] = peak
+            out[b, source].view(np.int32)[peak_column] = peak
