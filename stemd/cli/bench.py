@@ -66,7 +66,8 @@ def bench(
                 result["verdict"] if last else "",
             )
     console().print(rows)
-    console().print(f"model {results[0]['model']}, {feeds} feed(s) at {samplerate} Hz")
+    names = ", ".join(dict.fromkeys(result["model"] for result in results))
+    console().print(f"{names}; feeds: {feeds}, at {samplerate} Hz", style="dim")
 
 
 def measure(spec: StreamSpec, net: MaskNet, seconds: float) -> dict[str, Any]:
@@ -81,11 +82,10 @@ def measure(spec: StreamSpec, net: MaskNet, seconds: float) -> dict[str, Any]:
 
     import numpy as np
 
-    from stemd.kernels.denormals import flush_denormals
+    from stemd.kernels.denormals import denormals_are_flushed, flush_denormals
     from stemd.processors.features import Features
     from stemd.processors.separator import HopSeparator
 
-    flush_denormals(True)
     timed = _Timed(net)
     separator, features = HopSeparator(spec, timed), Features(spec)
     stems = np.zeros((spec.n_feeds, N_STEMS, N_CHANNELS, spec.hop_length), np.float32)
@@ -96,6 +96,8 @@ def measure(spec: StreamSpec, net: MaskNet, seconds: float) -> dict[str, Any]:
     taken = np.zeros((n_hops, len(STAGES)))
     gc.collect()
     gc.disable()
+    flushed = denormals_are_flushed()
+    flush_denormals(True)
     try:
         for k in range(-WARM_HOPS, n_hops):
             hop = hops[k % len(hops)]
@@ -109,6 +111,7 @@ def measure(spec: StreamSpec, net: MaskNet, seconds: float) -> dict[str, Any]:
                 taken[k] = apart_s, timed.last_s, end_s - separated_s, end_s - start_s
     finally:
         gc.enable()
+        flush_denormals(flushed)
     quantiles = {"p50": 50, "p99": 99, "p99.9": 99.9}
     us = {
         stage: {q: float(np.percentile(taken[:, i], at) * 1e6) for q, at in quantiles.items()}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Verdict = Literal["ok", "warn", "bad"]
 
 ENOUGH_CORES = 4  # capture, separate, publish, and one for everything else
-ENOUGH_MEMORY_MB = 700  # measured: all processes of one stereo feed, with room for a browser page
+ENOUGH_MEMORY_MB = 400  # measured: 260 for all processes of one stereo feed on the CPU
 LIMITS = "/etc/security/limits.d/stemd.conf"
 
 

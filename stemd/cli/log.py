@@ -49,7 +49,8 @@ class Narrator:
         now_s = time.monotonic()
         if (status["state"], status["reason"]) != self._told:
             self._told = status["state"], status["reason"]
-            log.info("%s", described(status))
+            if status["state"] != "FAILED":  # the daemon says why, as an error
+                log.info("%s", described(status))
             self._running_since_s = now_s if status["state"] == "RUNNING" else None
         since_s = self._running_since_s
         if since_s is not None and now_s - since_s > SETTLED_S:
@@ -60,12 +61,15 @@ class Narrator:
 def described(status: dict[str, Any]) -> str:
     """State, and why; for a running stream what is being heard and how."""
     capture, separate = status["capture"], status["separate"]
+    if status["state"] == "STARTING" and not status["reason"]:
+        return "starting; the first time, kernels are compiled"
     if status["state"] != "RUNNING" or not separate["samplerate"]:
         return f"{status['state'].lower()}{': ' if status['reason'] else ''}{status['reason']}"
     latency_ms = 1e3 * separate["latency"] / separate["samplerate"]
     return (
         f"running: {capture['source']}, {capture['samplerate']} Hz, "
         f"{separate['model']} on {separate['provider']}, stems {latency_ms:.1f} ms late"
+        f"{'; ' if status['reason'] else ''}{status['reason']}"
     )
 
 

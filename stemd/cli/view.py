@@ -134,7 +134,7 @@ def _headline(status: dict[str, Any], about: About) -> Text:
     if status["reason"]:
         line.append(f"  {status['reason']}")
     elif state == "STARTING":
-        line.append("  the first start compiles for about a minute", "dim")
+        line.append("  the first time, kernels are compiled", "dim")
     started_s = status["daemon"]["started_utc_ns"] / 1e9
     if started_s > 0:
         up_s = max(int(time.time() - started_s), 0)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stemd.cli.bench import STAGES, verdict
+from stemd.kernels.denormals import denormals_are_flushed
 
 
 def test_every_stage_has_its_percentiles(invoke):
@@ -21,6 +22,13 @@ def test_every_stage_has_its_percentiles(invoke):
     parts = sum(figures["us"][stage]["p50"] for stage in STAGES[:-1])
     assert parts == pytest.approx(figures["us"]["hop"]["p50"], rel=0.5)
     assert figures["load"]["p50"] == pytest.approx(figures["us"]["hop"]["p50"] / figures["hop_us"])
+
+
+def test_the_processor_is_left_as_it_was(invoke):
+    """The denormal switch is the thread's, and the thread goes on."""
+    before = denormals_are_flushed()
+    invoke("bench", "--profile", "classic", "--seconds", "0.5")
+    assert denormals_are_flushed() == before
 
 
 def test_more_feeds_are_asked_of_the_model(invoke):

@@ -79,6 +79,19 @@ def test_each_change_is_said_once(status, said):
     assert said(3.0) == []
 
 
+def test_a_process_that_complains_is_heard_once(status, said):
+    said(0.0)
+    Status.set_text(status.publish, "reason", "port 5570 is taken")
+    (line,) = said(1.0)
+    assert line.endswith("; port 5570 is taken")
+    assert said(2.0) == []
+
+
+def test_a_failure_is_left_to_the_daemon_to_say(status, said):
+    status.daemon["state"] = State.FAILED
+    assert said(0.0) == []
+
+
 def test_the_verdict_comes_after_ten_seconds_and_once(said):
     said(0.0)
     assert said(SETTLED_S) == []

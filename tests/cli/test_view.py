@@ -212,6 +212,12 @@ def test_text_from_outside_is_not_markup(status):
     assert "USB [bold]Audio[/bold] [x" in drawn(status.snapshot())
 
 
+@pytest.mark.parametrize("role", ["capture", "publish", "play", "record"])
+def test_a_process_that_complains_is_shown(status, role):
+    Status.set_text(getattr(status, role), "reason", "port 5570 is taken [x]")
+    assert "port 5570 is taken [x]" in drawn(status.snapshot())
+
+
 def test_endpoints_name_what_is_on():
     everything = build_config({"output": {"enabled": True, "device": "HDMI"}})
     assert [what for what, _ in endpoints(everything)] == ["ZeroMQ", "OSC", "output"]
