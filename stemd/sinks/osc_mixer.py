@@ -23,6 +23,7 @@ from ..wire import addresses, osc
 from ..wire.control import GAIN_MIN_DB, SETTINGS, Setting, db_of_gain, gain_of_db
 
 PACKETS_PER_SERVICE = 32  # so that a flood leaves time for audio
+PATTERNS_PER_SERVICE = 16  # one takes some ms when it is made to
 MAX_INPUT_BYTES = 8192
 ERRORS_PER_S = 5.0
 # Linear gain above 1 only through gain_db, on purpose: a controller that sends 0…127 must not
@@ -152,11 +153,13 @@ class OscInlet:
         }
         self._complaints = ERRORS_PER_S
         self._complained_at = time.monotonic()
+        self._patterns = 0
         self.received = 0
         self.errors = 0
 
     def service(self) -> None:
         """Take what has come in; never blocks, never raises."""
+        self._patterns = 0
         for _ in range(PACKETS_PER_SERVICE):
             try:
                 packet, sender = self._socket.recvfrom(MAX_INPUT_BYTES)
@@ -186,6 +189,9 @@ class OscInlet:
         elif address in self._verbs:
             self._verbs[address](_numbers(arguments), sender)
         elif addresses.is_pattern(address):
+            self._patterns += 1
+            if self._patterns > PATTERNS_PER_SERVICE:
+                raise ProtocolError(f"patterns: got too many, expected {PATTERNS_PER_SERVICE}")
             found = addresses.matching(address, self._knobs)
             if not found:
                 raise ProtocolError(f"{address}: got no address it matches, expected one")

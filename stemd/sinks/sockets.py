@@ -11,7 +11,7 @@ from ..errors import DeviceError
 
 SEND_BUFFER_BYTES = 131_072  # the kernel's queue adds to ours, and to what a stalled reader holds
 MESSAGES_PER_SERVICE = 256  # so that a flood leaves time for audio
-MAX_PREFIXES = 4096  # subscriptions remembered; beyond, everything counts as wanted
+MAX_PREFIXES = 512  # subscriptions remembered; beyond, everything counts as wanted
 
 
 def hardened(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:

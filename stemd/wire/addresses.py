@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..spec import SOURCES
 
 MAX_PATTERN_CHARS = 128
-MAX_ALTERNATIVES = 32
+MAX_ALTERNATIVES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,18 @@ def matching(pattern: str, addresses: Iterable[str]) -> list[str]:
     """Addresses an OSC pattern means; no part of it crosses a `/`. Empty for a wild pattern."""
     if len(pattern) > MAX_PATTERN_CHARS:
         return []
-    alternatives = _alternatives(pattern)
-    found = []
-    for address in addresses:
-        parts = address.split("/")
-        for alternative in alternatives:
-            wanted = alternative.split("/")
-            if len(wanted) == len(parts) and all(
-                fnmatch.fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True)
-            ):
-                found.append(address)
-                break
-    return found
+    # Not fnmatch's own cache: it would keep 32768 patterns of a sender that thinks of new ones.
+    wanted = [
+        [re.compile(fnmatch.translate(part)) for part in alternative.split("/")]
+        for alternative in _alternatives(pattern)
+    ]
+    return [a for a in addresses if any(_fits(a.split("/"), parts) for parts in wanted)]
+
+
+def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
+    return len(parts) == len(wanted) and all(
+        want.match(part) for part, want in zip(parts, wanted, strict=True)
+    )
 
 
 def _alternatives(pattern: str) -> list[str]:

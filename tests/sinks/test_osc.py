@@ -360,6 +360,14 @@ def test_patterns_reach_every_match(say, status):
     assert status.mixer["solo"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]
 
 
+def test_a_flood_of_patterns_is_refused(inlet, status):
+    wild = osc.message("/stemd/{vocals,*a*b*c*d*}/mu[s-t]e", 1)
+    packet = osc.BUNDLE_HEAD + (struct.pack(">i", len(wild)) + wild) * 100
+    inlet.take(packet, ("127.0.0.1", 9))
+    assert status.mixer["rev"] == 16
+    assert inlet.errors == 1
+
+
 def test_an_empty_message_asks(say, status):
     status.mixer["gain"][0, 0] = 0.5
     assert say(osc.message("/stemd/vocals/gain"), osc.message("/stemd/vocals/mute")) == [
