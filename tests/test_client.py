@@ -67,6 +67,7 @@ def test_connect_learns_the_shape_of_the_stream(connect):
     assert client.info["features"] == list(FEATURES)
     assert (client.samplerate, client.hop_length, client.latency) == (48_000, 256, 512)
     assert client.feed == "main"
+    assert not {"ok", "op", "id"} & set(client.info)
 
 
 def test_blocks_are_stems_and_mix_of_one_hop(daemon, connect):
