@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import platform
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 FTZ_DAZ = 0x8040  # MXCSR bits: flush results to zero, read denormals as zero
@@ -28,15 +28,16 @@ def _swap_mxcsr(typingctx, clear, set_):
     """MXCSR & ~clear | set_, returning what it was."""
 
     def codegen(context, builder, signature, args):
-        i32 = ir.IntType(32)
-        slot = builder.alloca(i32)
-        function = ir.FunctionType(ir.VoidType(), [i32.as_pointer()])
-        store = ir.InlineAsm(function, "stmxcsr ($0)", "r,~{memory}", side_effect=True)
-        load = ir.InlineAsm(function, "ldmxcsr ($0)", "r,~{memory}", side_effect=True)
-        builder.call(store, [slot])
+        i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        transfer = ir.FunctionType(ir.VoidType(), [pointer])
+        # LLVM's own names, not inline assembly: without an assembly parser that aborts the process
+        store = cgutils.get_or_insert_function(builder.module, transfer, "llvm.x86.sse.stmxcsr")
+        load = cgutils.get_or_insert_function(builder.module, transfer, "llvm.x86.sse.ldmxcsr")
+        slot = cgutils.alloca_once(builder, i32)
+        builder.call(store, [builder.bitcast(slot, pointer)])
         before = builder.load(slot)
         builder.store(builder.or_(builder.and_(before, builder.not_(args[0])), args[1]), slot)
-        builder.call(load, [slot])
+        builder.call(load, [builder.bitcast(slot, pointer)])
         return before
 
     return types.uint32(types.uint32, types.uint32), codegen
@@ -48,9 +49,11 @@ def _swap_fpcr(typingctx, clear, set_):
 
     def codegen(context, builder, signature, args):
         i64 = ir.IntType(64)
-        read = ir.InlineAsm(ir.FunctionType(i64, []), "mrs $0, fpcr", "=r", side_effect=True)
-        write = ir.InlineAsm(
-            ir.FunctionType(ir.VoidType(), [i64]), "msr fpcr, $0", "r", side_effect=True
+        read = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(i64, []), "llvm.aarch64.get.fpcr"
+        )
+        write = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [i64]), "llvm.aarch64.set.fpcr"
         )
         before = builder.call(read, [])
         builder.call(write, [builder.or_(builder.and_(before, builder.not_(args[0])), args[1])])
@@ -61,13 +64,6 @@ def _swap_fpcr(typingctx, clear, set_):
 
 def _make_swap():
     """Compiled register swap for this processor and its bits, or None where it is not known."""
-    if not (_X86 or _ARM):
-        return None, 0
-    try:
-        # without it LLVM meets inline assembly with no parser and aborts the process
-        llvmlite.binding.initialize_native_asmparser()
-    except (AttributeError, RuntimeError):
-        return None, 0
     if _X86:
 
         @njit("uint32(uint32, uint32)", nogil=True)
@@ -75,12 +71,14 @@ def _make_swap():
             return _swap_mxcsr(clear, set_)  # type: ignore[call-arg]
 
         return swap_mxcsr, FTZ_DAZ
+    if _ARM:
 
-    @njit("uint64(uint64, uint64)", nogil=True)
-    def swap_fpcr(clear, set_):
-        return _swap_fpcr(clear, set_)  # type: ignore[call-arg]
+        @njit("uint64(uint64, uint64)", nogil=True)
+        def swap_fpcr(clear, set_):
+            return _swap_fpcr(clear, set_)  # type: ignore[call-arg]
 
-    return swap_fpcr, FPCR_FZ
+        return swap_fpcr, FPCR_FZ
+    return None, 0
 
 
 _SWAP, _BITS = _make_swap()

@@ -1,6 +1,8 @@
 """Real transforms of many rows at once, into arrays that already exist.
 
-Rows are transformed together: the library fills its SIMD lanes with four or eight rows.
+Rows are transformed together: the library fills its SIMD lanes with four or eight rows.  It takes
+scratch from malloc in each call and gives it back before it returns: 34 kB for two rows of 2048
+points, 100 kB for six (counted by wrapping malloc); no page is given back to the system meanwhile.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ def kernel(signature: str, *, fastmath: bool = False) -> Callable[[Callable[...,
         options: dict[str, Any] = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
         try:
             compiled = njit(signature, cache=True, **options)(function)
-        except RuntimeError as error:
-            # hardened units and non-root containers have no writable cache (numba#5566)
-            if "no locator" not in str(error):
+        except (RuntimeError, OSError) as error:
+            # hardened units and non-root containers have no writable cache (numba#5566), or a full
+            if isinstance(error, RuntimeError) and "no locator" not in str(error):
                 raise
             compiled = njit(signature, **options)(function)
         KERNELS.append(compiled)

@@ -132,10 +132,11 @@ def pick_pitch(
     voiced : periodicity from which f0 is given
     samplerate : of the rows, Hz
     nsdf : (rows, max(longest) + 2) float32, overwritten
-    out : (rows, 2) float32, overwritten with f0 in Hz (0: unvoiced) and periodicity 0 ... 1
+    out : (rows, 2) float32, running; f0 in Hz (0: unvoiced) and periodicity 0 ... 1
 
-    Source: McLeod & Wyvill, A smarter way to find pitch, ICMC 2005.  Deviation: the lag is refined
-    at the highest multiple of the period that still lies within the first 10 ms of lags.
+    Source: McLeod & Wyvill, A smarter way to find pitch, ICMC 2005.  Deviations: the lag is
+    refined at the highest multiple of the period within the first 10 ms of lags, and a peak at the
+    last frame's period wins if it is higher.
     """
     n_sources = shortest.shape[0]
     for row in range(frames.shape[0]):
@@ -143,6 +144,7 @@ def pick_pitch(
         r = correlation[row]
         d = nsdf[row]
         low, high = shortest[row % n_sources], longest[row % n_sources]
+        before = out[row, 0]
         out[row, 0] = np.float32(0.0)
         out[row, 1] = np.float32(0.0)
         energy = float(r[0])
@@ -175,6 +177,14 @@ def pick_pitch(
                 break
         if found == 0:
             continue
+        if before > 0.0:
+            # a strong partial may pass for the note; the note that sounded just now is then higher
+            last = samplerate / before
+            best = crest(d, found) + np.float32(0.02)
+            for n in range(max(low, round(0.94 * last)), min(high, round(1.06 * last)) + 1):
+                if d[n] >= d[n - 1] and d[n] >= d[n + 1] and crest(d, n) >= best:
+                    found = n
+                    best = crest(d, n)
         height = crest(d, found)
         out[row, 1] = min(max(height, np.float32(0.0)), np.float32(1.0))
         if height < voiced:
