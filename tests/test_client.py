@@ -10,6 +10,7 @@ import zmq
 
 import stemd.client
 from stemd.errors import EXIT_NO_DAEMON, ProtocolError, StemdError
+from stemd.sinks.zeromq import ZeroMQSink
 from stemd.spec import FEATURES
 from stemd.status import State
 from stemd.wire import topics
@@ -398,7 +399,6 @@ def test_a_daemon_that_comes_back_is_heard_again():
         assert client.read_block(PATIENCE_S).seq == 5
         ports = {"audio_port": first.sink.audio_port}
     context = zmq.Context()
-    from stemd.sinks.zeromq import ZeroMQSink
 
     def welcome():
         return descriptor(SPEC, **ports, features_port=1, version="second")

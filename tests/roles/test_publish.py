@@ -1,17 +1,25 @@
 """The publish process itself, fed through an outbox as `separate` would."""
 
 import contextlib
+import dataclasses
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 
 import stemd.client
+import stemd.wire
 from stemd.config import Config, FeedConfig, OscConfig, ZeroMQConfig
 from stemd.errors import EXIT_DEVICE, EXIT_OK, StemdError
 from stemd.outbox import Outbox
@@ -29,7 +37,7 @@ SPAWN = multiprocessing.get_context("spawn")
 class Stage:
     """What the daemon and `separate` would provide, and the process under test."""
 
-    def __init__(self, **changes):
+    def __init__(self):
         self.ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.ear.bind(("127.0.0.1", 0))
         self.ear.settimeout(PATIENCE_S)
@@ -138,6 +146,18 @@ def test_hops_come_out_of_every_door(stage):
     assert stage.count("heartbeat_ns") > 0
 
 
+def test_welcome_and_status_are_what_the_page_says(stage):
+    page = (Path(stemd.wire.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
+    section = page[page.index("Welcome: `") : page.index("## Control")]
+    welcome, status, sections = (
+        set(words.split()) for words in re.findall(r"`([^`]+)`", section)[:3]
+    )
+    stage.start()
+    with stage.connect() as client:
+        assert set(client.info) == welcome
+        assert set(client.read_status(PATIENCE_S)) == status | sections
+
+
 def test_clients_turn_the_mixer_both_ways(stage):
     stage.start()
     with stage.connect() as client:
@@ -199,8 +219,6 @@ def test_a_port_taken_at_the_first_start_is_an_error(stage):
 
 
 def test_unknown_osc_targets_are_a_reason_not_an_end(stage):
-    import dataclasses
-
     targets = ("no.such.host.invalid:9000", *stage.config.osc.targets)
     stage.config = dataclasses.replace(
         stage.config, osc=dataclasses.replace(stage.config.osc, targets=targets)
@@ -215,8 +233,6 @@ def test_a_shutdown_is_answered_before_the_end(stage):
     with stage.connect() as client:
         command = stage.status.command
         reply = {}
-
-        import threading
 
         asking = threading.Thread(
             target=lambda: reply.update(client.control("shutdown", timeout_s=PATIENCE_S))
@@ -269,11 +285,6 @@ if __name__ == "__main__":
     sys.stdin.read()
     os._exit(0)  # no farewell
 """
-    import subprocess
-    import sys
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "parent.py"
         path.write_text(script)
@@ -299,8 +310,6 @@ if __name__ == "__main__":
 
 
 def test_osc_alone_needs_no_zeromq(stage):
-    import dataclasses
-
     stage.config = dataclasses.replace(
         stage.config, zeromq=dataclasses.replace(stage.config.zeromq, enabled=False)
     )
