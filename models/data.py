@@ -56,7 +56,9 @@ class Library:
         def part_of(entry):
             if entry["song"] in split["test_songs"]:
                 return "test"
-            folder = str(Path(entry["path"]).parent)
+            folder = Path(entry["path"]).parent.as_posix()
+            if folder in split["left_out"]:
+                return None
             return "validation" if folder in split["validation_folders"] else "train"
 
         self.entries = [entry for entry in index if part_of(entry) == part]

@@ -17,16 +17,16 @@ import soxr
 SAMPLERATE = 48000
 STEMS = ("vocals", "drums", "bass", "other")
 
-# rubidium runs at 132 BPM: a 20 s section is exactly 11 bars, so every section starts on a bar
-# line, and sections 4, 8 and 12 start on the same bar of the four-bar phrase. No single section
-# has all four stems at a level one can hear, hence one song laid over itself, with gains.
-LOOP_BARS = 8
-LOOP_SAMPLES = round(LOOP_BARS * 4 * 60 / 132 * SAMPLERATE)
-LOOP = (  # file, gain in dB
-    ("bass/eif_rubidium/rubidium_s04_bass.ogg", -3.0),
-    ("drums/eif_rubidium/rubidium_s04_drums.ogg", 4.0),
-    ("vocals/eif_rubidium/rubidium_s08_vocals_lead.ogg", 12.0),
-    ("other/eif_rubidium/rubidium_s12_other.ogg", 9.0),
+# lithium runs at 124 BPM. Section 14 (from 280 s) has voice, drums and one more instrument all the
+# way; the bass sounds in section 6 (from 120 s, a bar line). Both windows start on the same bar of
+# the four-bar phrase, bars 146 and 62. The gains make every stem easy to see on a meter.
+BAR_S = 4 * 60 / 124
+LOOP_SAMPLES = round(8 * BAR_S * SAMPLERATE)
+LOOP = (  # file, start within it in seconds, gain in dB
+    ("bass/eif_lithium/lithium_s06_bass.ogg", 62 * BAR_S - 120, 0.0),
+    ("drums/eif_lithium/lithium_s14_drums.ogg", 146 * BAR_S - 280, 2.0),
+    ("vocals/eif_lithium/lithium_s14_vocals_lead.ogg", 146 * BAR_S - 280, 2.0),
+    ("other/eif_lithium/lithium_s14_other.ogg", 146 * BAR_S - 280, 6.0),
 )
 
 CLIP_START_S, CLIP_S = 10.0, 6.0  # the voice sings through, with one breath at the end
@@ -46,8 +46,10 @@ def load(path):
 
 def make_loop(samples):
     """Lay the sections over each other; (LOOP_SAMPLES, 2), its end running into its own start."""
-    length = LOOP_SAMPLES + 480
-    mix = sum(10 ** (gain_db / 20) * load(samples / name)[:length] for name, gain_db in LOOP)
+    mix = 0
+    for name, start_s, gain_db in LOOP:
+        first = round(start_s * SAMPLERATE)
+        mix += 10 ** (gain_db / 20) * load(samples / name)[first : first + LOOP_SAMPLES + 480]
     loop = mix[:LOOP_SAMPLES].copy()
     # What would have followed the loop fades out under its beginning: tails survive the seam.
     tail = len(mix) - LOOP_SAMPLES
