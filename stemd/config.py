@@ -24,6 +24,7 @@ from .spec import PROFILES, SOURCES, STEMS, StreamSpec
 VERSION = 1
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
+DEFAULT_RATE_HZ = 48_000
 MAX_CHANNELS = 128  # the widest interfaces in use have fewer
 MAX_FEEDS = 64
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
@@ -42,7 +43,8 @@ class SourceConfig:
     kind: Kind = "auto"  # auto: the default input device, or the demo loop where there is none
     device: str = ""  # part of the device's name, any case; empty: the host API's default
     host_api: str = ""  # part of its name: "ALSA", "JACK", "Core Audio", "WASAPI"; empty: any
-    samplerate: int = field(default=48_000, metadata=_between(MIN_RATE_HZ, MAX_RATE_HZ))  # Hz
+    # Hz; 0: whatever the device or file has, followed when it changes; 48000 where it has none
+    samplerate: int = field(default=0, metadata=_between(0, MAX_RATE_HZ))
     blocksize: int = field(default=0, metadata=_between(0, 16_384))  # samples; 0: the hop length
     # "device": a jump of the device clock is lost audio and becomes as much silence.
     # "content": only what arrives counts; for servers that stop their clock and lose nothing.
@@ -175,7 +177,8 @@ class Config:
     @property
     def stream_rate(self) -> int:
         """Rate used inside, Hz: the source's own, or 48 kHz when no model was trained for it."""
-        return self.source.samplerate if self.source.samplerate in NATIVE_RATES else 48_000
+        rate = self.source.samplerate
+        return rate if rate in NATIVE_RATES else DEFAULT_RATE_HZ
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and for comparison."""
@@ -413,6 +416,10 @@ def _check(config: Config, where: _Where) -> None:
     """What one field alone cannot tell."""
     if config.version != VERSION:
         raise where.error("version", config.version, f"{VERSION}")
+    if 0 < config.source.samplerate < MIN_RATE_HZ:
+        raise where.error(
+            "source.samplerate", config.source.samplerate, f"0, or at least {MIN_RATE_HZ}"
+        )
     if config.source.kind == "file" and not config.source.path:
         raise where.error("source.path", "", "the path of a sound file when source.kind is 'file'")
     if not 1 <= len(config.feed) <= MAX_FEEDS:

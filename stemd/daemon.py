@@ -19,12 +19,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .config import Config, Kind, load_config
-from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, ConfigError
+from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
+from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, ConfigError, DeviceError
 from .outbox import Outbox, OutboxReader
 from .ring import Ring
 from .roles.links import Links
 from .shared import text
+from .sources.portaudio import DeviceInfo, choose
 from .sources.probe import probe
 from .spec import STEMS, StreamSpec
 from .status import ROLES, Command, State, Status
@@ -104,6 +105,8 @@ class Daemon:
         self._overloaded_s = 0.0
         self._stdin: Any = None
         self._revision = 0
+        self._follow_rate = False
+        self._links: Links
         self._built = False
 
     # -- life -----------------------------------------------------------------------------------
@@ -194,10 +197,11 @@ class Daemon:
     # -- building -------------------------------------------------------------------------------
 
     def _resolve(self, config: Config) -> Config:
-        """Replace what only the machine can tell: the kind of source, and a file's rate."""
+        """Replace what only the machine can tell: the kind of source, and its rate."""
         source = config.source
+        devices = [DeviceInfo(**d) for d in probe()] if source.kind in ("auto", "device") else []
         if source.kind == "auto":
-            inputs = [d for d in probe() if d["max_input_channels"] > 0]
+            inputs = [d for d in devices if d.max_input_channels > 0]
             kind: Kind = "device" if inputs else "demo"
             if not inputs:
                 log.warning("no audio input device here: playing the built-in demo loop instead")
@@ -207,6 +211,14 @@ class Daemon:
 
             rate = FileSource.rate_of(source.path if source.kind == "file" else DEMO)
             source = dataclasses.replace(source, samplerate=rate)
+        self._follow_rate = source.kind == "device" and source.samplerate == 0
+        if self._follow_rate:
+            # A device that is not there yet tells its rate when it comes: see `_rate_changed`.
+            with contextlib.suppress(DeviceError):
+                device = choose(devices, "input", source.device, source.host_api, "source")
+                source = dataclasses.replace(source, samplerate=round(device.default_samplerate))
+        if source.samplerate == 0:
+            source = dataclasses.replace(source, samplerate=DEFAULT_RATE_HZ)
         return dataclasses.replace(config, source=source)
 
     def _build(self) -> None:
@@ -226,6 +238,7 @@ class Daemon:
             self._ring.handle,
             self._outbox.handle,
             wake,
+            self._follow_rate,
             self._stdin,
         )
         daemon = self.status.daemon
@@ -287,10 +300,12 @@ class Daemon:
     def _supervise(self) -> bool:
         now_s = time.monotonic()
         self.status.daemon["heartbeat_ns"] = time.monotonic_ns()
-        for child in self._children.values():
+        for child in tuple(self._children.values()):
             self._log_note(child)
             if not self._watch(child, now_s):
                 return False
+            if child not in self._children.values():
+                return True  # everything was started anew
         self._warn_overload(now_s)
         if self._state is State.STARTING and int(self.status.separate["hops"]) > 0:
             self._set_state(State.RUNNING, "")
@@ -337,6 +352,8 @@ class Daemon:
         if code == EXIT_OK and child.name in ("capture", "separate"):
             child.done = True
             return True
+        if child.name == "capture" and self._rate_changed():
+            return True
         first = not section["ready"]
         if code == EXIT_MODEL or (first and child.name == "publish" and code == EXIT_DEVICE):
             return self._fail(code, reason)
@@ -353,6 +370,17 @@ class Daemon:
             log.warning(
                 "%s ended (%s): starting it again", child.name, reason or f"exit code {code}"
             )
+        return True
+
+    def _rate_changed(self) -> bool:
+        """Follow a device that came back with another rate: that is another stream."""
+        rate = int(self.status.capture["device_rate"])
+        if not self._follow_rate or rate in (0, self.config.source.samplerate):
+            return False
+        log.warning("the input device now runs at %d Hz: starting the stream anew", rate)
+        source = dataclasses.replace(self.config.source, samplerate=rate)
+        self.config = dataclasses.replace(self.config, source=source)
+        self._restart_all()
         return True
 
     def _fail(self, code: int, reason: str) -> bool:

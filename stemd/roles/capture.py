@@ -30,7 +30,8 @@ def make_source(config: SourceConfig, channels: int, blocksize: int, links: Link
     if config.kind == "device":
         from ..sources.device import DeviceSource
 
-        return DeviceSource(config, channels, blocksize, links.config.runtime.stall_ms * 1e-3)
+        stall_s = links.config.runtime.stall_ms * 1e-3
+        return DeviceSource(config, channels, blocksize, stall_s, links.follow_rate)
     if config.kind == "tone":
         from ..sources.tone import ToneSource
 
@@ -149,6 +150,7 @@ def run(links: Links) -> None:
             role.reason(f"{source.label}: end")
         code = EXIT_OK
     except DeviceError as error:
+        section["device_rate"] = getattr(source, "device_rate", 0)
         role.reason(str(error))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -27,6 +27,7 @@ class Links:
     ring: RingHandle
     outbox: OutboxHandle
     wake: dict[str, Any]  # semaphores by reader: separate, publish, play, record
+    follow_rate: bool = False  # the configuration leaves the rate to the device
     stdin: Any = None  # Connection around the daemon's standard input, for the stdin source
 
 

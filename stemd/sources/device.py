@@ -34,10 +34,22 @@ class DeviceSource:
         Samples per callback; the sound server's period when it can be matched.
     stall_s : float
         Silence of the callback that means death.
+    follow_rate : bool
+        Refuse a device that runs at another rate than `config` says, instead of having it
+        resampled by whatever lies between.
     """
 
-    def __init__(self, config: SourceConfig, channels: int, blocksize: int, stall_s: float) -> None:
+    def __init__(
+        self,
+        config: SourceConfig,
+        channels: int,
+        blocksize: int,
+        stall_s: float,
+        follow_rate: bool = False,
+    ) -> None:
         self.samplerate = config.samplerate
+        self.device_rate = 0  # Hz, once the device was found
+        self._follow_rate = follow_rate
         self.blocksize = blocksize
         self.label = config.device or "default input"
         self._config = config
@@ -62,6 +74,12 @@ class DeviceSource:
             "source",
         )
         self.label = f"{device.name} ({device.host_api})"
+        self.device_rate = round(device.default_samplerate)
+        if self._follow_rate and self.device_rate != self.samplerate:
+            raise DeviceError(
+                f"source.device {self.label}: got {self.device_rate} Hz, "
+                f"expected {self.samplerate} Hz as before: following it"
+            )
         mono = device.max_input_channels == 1 and self._channels == 2
         if device.max_input_channels < self._channels and not mono:
             raise DeviceError(

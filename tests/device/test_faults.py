@@ -117,3 +117,20 @@ def test_lost_blocks_become_as_much_silence() -> None:
     mix = sink.mix()[0].astype(np.float64) * 2**24
     assert len(STEMS) == sink.stems().shape[0]
     assert np.median(np.diff(mix[-4800:])) == 1
+
+
+def test_a_device_that_comes_back_at_another_rate_is_followed() -> None:
+    with jack(samplerate=44_100) as server, feeder(server), running(*FEED) as it:
+        assert it.daemon.spec.samplerate == 44_100
+        session = int(it.status.daemon["session"])
+        server.kill()
+        it.until_state(State.STALLED)
+        server.samplerate = 48_000
+        server.start()
+        with feeder(server):
+            it.until(lambda: it.daemon.spec.samplerate == 48_000, 20.0, "the new rate")
+            it.until_state(State.RUNNING)
+            it.tap = None
+            assert int(it.status.daemon["session"]) != session
+            hops = it.collect(0.5).hops
+            assert not hops["flags"].any()
