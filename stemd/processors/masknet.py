@@ -380,8 +380,11 @@ def _make_session(path: Path, providers: list[str]) -> Any:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3
     flushed = denormals_are_flushed()
+    # an exhaustive search for convolutions takes seconds at start and gains nothing at this size
+    tuned = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
+    chosen = [(name, tuned.get(name, {})) for name in providers]
     try:
-        session = ort.InferenceSession(str(path), options, providers=providers)
+        session = ort.InferenceSession(str(path), options, providers=chosen)
     except Exception as error:  # the runtime's own classes differ between versions
         raise ModelError(f"{path.name}: got {error}, expected a loadable ONNX model") from error
     finally:

@@ -222,6 +222,34 @@ class Separator:
         self._mix = np.zeros((1, N_CHANNELS, spec.hop_length), np.float32)
         self._fill = 0
 
+    @classmethod
+    def load(
+        cls,
+        profile: str = "live",
+        samplerate: int = 48000,
+        model: str = "default",
+        provider: str = "auto",
+    ) -> Separator:
+        """A separator with a released model.
+
+        Parameters
+        ----------
+        profile : str
+            A name in `spec.PROFILES`.
+        samplerate : int
+            Hz, 44100 or 48000.
+        model, provider : see `find_model`, `MaskNet`
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, or it does not fit.
+        """
+        from stemd.processors.masknet import MaskNet, find_model  # the runtime only when asked for
+
+        spec = StreamSpec.of(profile, samplerate)
+        return cls(spec, MaskNet(find_model(model, profile), spec, provider))
+
     def process(
         self, block: npt.NDArray[np.floating], out: Float32Array | None = None
     ) -> Float32Array:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stemd.errors import ModelError
 from stemd.processors.separator import HopSeparator, Separator
 from stemd.spec import PROFILES, STEMS
 
@@ -285,3 +286,20 @@ def test_shapes_that_do_not_fit_are_refused():
         ValueError, match=r"out: got float64 \(4, 2, 5\), expected float32 \(4, 2, 5"
     ):
         separator.process(np.zeros((2, 5), np.float32), np.zeros((4, 2, 5)))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_released_model_is_loaded_by_profile_and_separates(profile):
+    try:
+        separator = Separator.load(profile, 44100, provider="cpu")
+    except ModelError:
+        pytest.skip("no released model in this checkout")
+    audio = noise(40 * separator.spec.hop_length)
+    stems = separator.process(audio)
+    assert separator.core.dry_hops[0] == 0
+    np.testing.assert_allclose(stems.sum(axis=0), late_by(audio, separator.latency), atol=1e-6)
+
+
+def test_loading_what_does_not_exist_says_so():
+    with pytest.raises(ModelError, match="model: got 'nosuch', expected a path or the name"):
+        Separator.load(model="nosuch")
