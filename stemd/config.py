@@ -27,6 +27,7 @@ MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
 DEFAULT_RATE_HZ = 48_000
 MAX_CHANNELS = 128  # the widest interfaces in use have fewer
 MAX_FEEDS = 64
+MAX_PREFIX = 64  # characters; a bundle of 1400 bytes must still hold an address
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
 
 Kind = Literal["auto", "device", "file", "tone", "demo", "stdin"]
@@ -448,8 +449,8 @@ def _check(config: Config, where: _Where) -> None:
         _check_bind("osc.listen", host, "osc", config.osc.insecure, where)
     for i, target in enumerate(config.osc.targets):
         split_endpoint(target, f"osc.targets[{i}]", where)
-    if not _PREFIX.fullmatch(config.osc.prefix):
-        raise where.error("osc.prefix", config.osc.prefix, "an OSC address such as '/stemd'")
+    if not _PREFIX.fullmatch(config.osc.prefix) or len(config.osc.prefix) > MAX_PREFIX:
+        raise where.error("osc.prefix", config.osc.prefix, "a short OSC address such as '/stemd'")
     if 0 < config.output.samplerate < MIN_RATE_HZ:
         expected = f"0 for the source's, or {MIN_RATE_HZ} and more"
         raise where.error("output.samplerate", config.output.samplerate, expected)

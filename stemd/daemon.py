@@ -175,6 +175,7 @@ class Daemon:
         self._revision += 1
         if set(changed) <= {*_SECTION_ROLES, "mixer"}:
             self._links = dataclasses.replace(self._links, config=new)
+            self.status.daemon["config_rev"] = self._revision
             if "mixer" in changed:
                 self._apply_mixer()
             for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
