@@ -7,8 +7,10 @@ the result is compared with the stems, delay taken out. Beside the model stand w
 (every stem = a quarter of the mix; every stem = the mix) and what no real mask of these bins can
 beat by much (the ratio mask made from the true stems, same window).
 
-Two balances of the same songs: `song`, as released, where some stems hide 25 dB under the others,
-and `levelled`, each stem brought to the same loudness first. Scores in dB:
+Three kinds of material: `song`, the balance as released, where some stems hide 25 dB under the
+others; `levelled`, the same songs with each stem brought to the same loudness first; and `unseen`,
+twenty seeded mixes of singers, kits and instruments that are in no training mix.
+Scores in dB:
 
 usdr     10 log10(sum s^2 / sum (s - estimate)^2) over all sections with the stem, the mean of songs
 median   the same in frames of one second where the stem sounds, the median of all frames. It is
@@ -31,6 +33,7 @@ from nets import asymmetric_window, synthesis_window
 
 SAMPLERATE = 44100
 SPLIT = Path(__file__).parent / "split.json"
+SECTION_S = 12  # of the 20 s of each section: the rest repeats
 SILENT = 10 ** (-60 / 10)  # mean square under which a stem counts as absent
 
 
@@ -45,7 +48,7 @@ def sections(samples, song):
             continue
         stems = None
         for path in paths:
-            audio, samplerate = sf.read(path, always_2d=True)
+            audio, samplerate = sf.read(path, SECTION_S * SAMPLERATE, always_2d=True)
             assert samplerate == SAMPLERATE
             if stems is None:
                 stems = np.zeros((4, 2, len(audio)))
@@ -66,6 +69,18 @@ def levelled(stems):
 
 
 CHUNK = 512  # frames transformed at once; the model still sees them one by one
+
+
+def unseen_mixes(samples, cache, count=20, seconds=8, seed=11):
+    """Mixes of validation sources, brought to one peak level: [(s, 2, n)]."""
+    from data import Library, Mixer
+
+    mixer = Mixer(Library(samples, cache, "validation"))
+    mixes = []
+    for i in range(count):
+        stems = mixer.scene(np.random.default_rng((seed, i)), seconds * SAMPLERATE).astype(float)
+        mixes.append(stems * (0.5 / np.abs(stems.sum(0)).max()))
+    return mixes
 
 
 def separate(model, facts, mix):
@@ -196,19 +211,16 @@ def summary(songs, with_museval=False):
     return result
 
 
-def evaluate(path, samples, with_museval):
-    """All the numbers of one released model."""
+def evaluate(path, material, with_museval):
+    """All the numbers of one released model; material {kind: {song: [stems]}}."""
     facts = json.loads(path.with_suffix(".json").read_text())
     model = session(path)
     scores = {"songs": json.loads(SPLIT.read_text())["test_songs"], "samplerate": SAMPLERATE}
-    for balance in ("song", "levelled"):
+    for kind, songs in material.items():
         results = {name: {} for name in ("model", "quarter_mix", "mix", "ratio_mask")}
-        for song in scores["songs"]:
-            parts = sections(samples, song)
-            if balance == "levelled":
-                parts = [levelled(stems) for stems in parts]
-            for name in results:
-                results[name][song] = []
+        for song, parts in songs.items():
+            for result in results.values():
+                result[song] = []
             for stems in parts:
                 mix = stems.sum(0)
                 results["model"][song].append((stems, separate(model, facts, mix)))
@@ -216,9 +228,9 @@ def evaluate(path, samples, with_museval):
                 results["mix"][song].append((stems, np.stack([mix] * 4)))
                 best = oracle(stems, facts["n_fft"], facts["hop_length"])
                 results["ratio_mask"][song].append((stems, best))
-        scores[balance] = {
-            name: summary(songs, with_museval and name == "model")
-            for name, songs in results.items()
+        scores[kind] = {
+            name: summary(pairs, with_museval and name == "model")
+            for name, pairs in results.items()
         }
     return scores
 
@@ -231,17 +243,24 @@ def main():
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
     parser.add_argument("--models", type=Path, default=Path(__file__).parent)
     parser.add_argument("--museval", action="store_true", help="some minutes more per model")
+    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
     args = parser.parse_args()
+    songs = json.loads(SPLIT.read_text())["test_songs"]
+    material = {"song": {song: sections(args.samples, song) for song in songs}}
+    material["levelled"] = {
+        song: [levelled(stems) for stems in parts] for song, parts in material["song"].items()
+    }
+    material["unseen"] = {"mixes": unseen_mixes(args.samples, args.cache)}
     for name in args.names:
         path = args.models / f"{name}.onnx"
-        scores = evaluate(path, args.samples, args.museval)
+        scores = evaluate(path, material, args.museval)
         facts = json.loads(path.with_suffix(".json").read_text())
         facts["scores"] = scores
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
         print(name)
-        for balance in ("song", "levelled"):
-            for what, numbers in scores[balance].items():
-                print(f"  {balance:9}{what:12}", {k: v for k, v in numbers.items()})
+        for kind in material:
+            for what, numbers in scores[kind].items():
+                print(f"  {kind:9}{what:12}", numbers)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STAGES = (  # run, profile, minutes, start
-    ("base", "quality", 20, None),
-    ("live", "live", 25, "base"),
-    ("tight", "tight", 10, "live"),
-    ("quality", "quality", 10, "live"),
-    ("classic", "classic", 10, "live"),
+STAGES = (  # run, profile, minutes, start, seed, peak rate, part of the run in which the rate falls
+    ("base", "quality", 20, None, 0, 2e-3, 0.2),
+    ("live", "live", 24, "base", 1, 2e-3, 0.6),
+    ("tight", "tight", 4.5, "live", 2, 1e-3, 0.7),
+    ("quality", "quality", 3.5, "live", 3, 1e-3, 0.7),
+    ("classic", "classic", 4, "live", 4, 1e-3, 0.7),
 )
 
 
@@ -34,14 +34,16 @@ def main():
     args = parser.parse_args()
 
     where = ("--samples", args.samples, "--cache", args.cache)
-    for run, profile, minutes, start in STAGES:
+    for run, profile, minutes, start, seed, rate, decay in STAGES:
         begin = ("--from", args.runs / start / "ema.pt") if start else ()
         budget = ("--profile", profile, "--minutes", minutes)
+        budget += ("--seed", seed, "--rate", rate, "--decay", decay)
         python("train.py", "--run", args.runs / run, *budget, *begin, *where)
     names = [f"first_{run}" for run, *_ in STAGES[1:]]
     for run, name in zip([stage[0] for stage in STAGES[1:]], names, strict=True):
         python("export.py", "--run", args.runs / run, "--name", name)
-    python("evaluate.py", *names, "--samples", args.samples)
+    python("evaluate.py", *names, *where)
+    python("speed.py", *names)
     python("card.py", *names)
 
 
