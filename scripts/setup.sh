@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 # -- python -------------------------------------------------------------------------------------
 
-is_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+is_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
     local candidate
@@ -95,7 +95,7 @@ without_apt() {
 }
 
 python=$(find_python)
-if [ -z "$python" ] && command -v apt-get >/dev/null; then
+if [ -z "$python" ] && [ -z "${PYTHON:-}" ] && command -v apt-get >/dev/null; then
     # Ubuntu 22.04 has 3.10 as python3 and a newer one under its own name.
     for version in 3.12 3.11; do
         if apt-cache show "python$version-venv" >/dev/null 2>&1; then
@@ -108,7 +108,7 @@ if [ -z "$python" ] && command -v apt-get >/dev/null; then
     python=$(find_python)
 fi
 [ -n "$python" ] || stop \
-    "needs Python 3.11 or newer, found $(python3 --version 2>/dev/null || echo none)." \
+    "needs Python 3.11 or newer, found $("${PYTHON:-python3}" --version 2>/dev/null || echo none)." \
     "  Without a newer one in your distribution: curl -LsSf https://astral.sh/uv/install.sh | sh" \
     "  uv python install 3.12, then: make run PYTHON=\$(uv python find 3.12)"
 
