@@ -16,7 +16,8 @@ N_STEMS = len(STEMS)
 OTHER = STEMS.index("other")
 N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
 
-# One row of features per source and hop, float32, in this order.
+# One row of features per source and hop, float32, in this order. Onsets are of the newest hop of
+# input; the others are of the audio that leaves with them, one hop older.
 FEATURES = (
     "rms",  # linear, full scale 1.0
     "peak",  # linear, full scale 1.0
@@ -29,7 +30,7 @@ FEATURES = (
 )
 N_FEATURES = len(FEATURES)
 
-ONSET_THRESHOLD = 0.12  # default of the flux that may be an onset: mean rise over bands, nats
+ONSET_THRESHOLD = 0.07  # default of the flux that may be an onset: mean rise over bands, nats
 
 
 @dataclass(frozen=True, slots=True)

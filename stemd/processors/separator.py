@@ -185,6 +185,8 @@ class HopSeparator:
                 project_real(masks, arrived, self._held)
             if not arrived.all():
                 self.bad_hops += ~arrived
+                for feed in np.flatnonzero(~arrived):
+                    model.reset(int(feed))  # a NaN in a recurrent state stays for ever
         move_fades(
             arrived,
             self._bypass,

@@ -116,6 +116,32 @@ def test_plain_masks_sum_to_1e_6(spec):
     assert np.abs(run.stems.sum(axis=0) - run.mix).max() <= 1e-6
 
 
+class Poisoned(FixedMasks):
+    """Its state holds a NaN until it is reset, as a recurrent one does."""
+
+    poisoned = True
+
+    def process(self, spectra, deadline=None):
+        masks = super().process(spectra, deadline)
+        return np.full_like(masks, np.nan) if self.poisoned else masks
+
+    def reset(self, slot=None):
+        super().reset(slot)
+        self.poisoned = False
+
+
+def test_a_poisoned_model_is_cured(spec):
+    model = Poisoned.random(spec)
+    model.poisoned = False
+
+    def disturb(hop, run):
+        model.poisoned |= hop == 20
+
+    run = Run(noise(40 * spec.hop_length), spec, model, features=False, before_hop=disturb)
+    assert run.separator.bad_hops[0] == 1
+    assert not run.separator.late[0]
+
+
 def sine(spec, hops, hz=997.0):
     n = np.arange(hops * spec.hop_length)
     return stereo(0.5 * np.sin(2 * np.pi * hz * n / spec.samplerate))
