@@ -262,7 +262,7 @@ def numba_cache() -> Finding:
 
 
 def sound(config: Config) -> Iterator[Finding]:
-    """PortAudio, the device the configuration means by default, and its rate."""
+    """PortAudio, and the input device the configuration means."""
     from stemd.errors import DeviceError
 
     from .devices import ask_devices
@@ -275,32 +275,35 @@ def sound(config: Config) -> Iterator[Finding]:
         )
         return
     yield Finding("PortAudio", "ok", f"{len(found)} devices")
-    inputs = [d for d in found if d["max_input_channels"]]
-    default = next((d for d in inputs if d["default_input"]), None)
-    if not inputs:
-        yield Finding(
-            "input device",
-            "warn",
-            "none",
-            "Plug one in or start the sound server; until then the demo loop plays.",
+    if config.source.kind in ("auto", "device"):
+        yield input_device(config, [d for d in found if d["max_input_channels"]])
+
+
+def input_device(config: Config, inputs: list[dict[str, Any]]) -> Finding:
+    """Whether the input is there, and whether it runs at the rate asked for."""
+    name, source = "input device", config.source
+    meant = [
+        d
+        for d in inputs
+        if source.device.lower() in d["name"].lower()
+        and source.host_api.lower() in d["host_api"].lower()
+    ]
+    if not meant:
+        wanted = f"{source.device or 'any'} {source.host_api}".strip()
+        demo = not inputs and source.kind == "auto"
+        fix = (
+            "Plug one in or start the sound server; until then the demo loop plays."
+            if demo
+            else "It will be waited for; stemd devices lists what is there."
         )
-    elif default is None:
-        yield Finding("input device", "warn", "no default", "Set source.device; see stemd devices.")
-    else:
-        yield device_rate(default, config.source.samplerate)
-
-
-def device_rate(device: dict[str, Any], wanted: int) -> Finding:
-    """Whether the default input runs at the rate asked for."""
+        return Finding(name, "warn", "none" if demo else f"no {wanted}", fix)
+    device = next((d for d in meant if d["default_input"]), meant[0])
     rate = round(device["default_samplerate"])
     found = f"{device['name']} ({device['host_api']}), {rate} Hz"
-    if wanted in (0, rate):
-        return Finding("input device", "ok", found)
+    if source.samplerate in (0, rate):
+        return Finding(name, "ok", found)
     return Finding(
-        "input device",
-        "warn",
-        found,
-        f"Set source.samplerate = {rate}, or the device to {wanted} Hz.",
+        name, "warn", found, f"Set source.samplerate = 0, or the device to {source.samplerate} Hz."
     )
 
 

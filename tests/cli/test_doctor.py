@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from stemd.cli import doctor
-from stemd.cli.doctor import device_rate, governor, memory, port_free, swap, throttled
+from stemd.cli.doctor import governor, memory, port_free, swap, throttled
 from stemd.config import build_config
 from stemd.errors import EXIT_FAILED, EXIT_OK, DeviceError
 
@@ -67,10 +67,26 @@ def test_a_taken_port_is_found():
     assert port_free("127.0.0.1", port, socket.SOCK_STREAM, "zeromq").verdict == "ok"
 
 
-@pytest.mark.parametrize(("rate", "verdict"), [(48_000.0, "ok"), (44_100.0, "warn")])
-def test_rate_of_the_default_input(rate, verdict):
-    device = {"name": "USB", "host_api": "ALSA", "default_samplerate": rate}
-    assert device_rate(device, 48_000).verdict == verdict
+CARD = {"name": "USB", "host_api": "ALSA", "default_samplerate": 44_100.0, "default_input": False}
+BUILT_IN = {**CARD, "name": "PCH", "default_samplerate": 48_000.0, "default_input": True}
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "verdict", "word"),
+    [
+        ({}, [CARD, BUILT_IN], "ok", "PCH (ALSA), 48000 Hz"),
+        ({"device": "usb"}, [CARD, BUILT_IN], "ok", "USB (ALSA), 44100 Hz"),
+        ({"device": "usb", "samplerate": 48_000}, [CARD], "warn", "44100 Hz"),
+        ({"device": "Scarlett"}, [CARD], "warn", "no Scarlett"),
+        ({"host_api": "JACK"}, [CARD], "warn", "no any JACK"),
+        ({}, [], "warn", "none"),
+        ({"kind": "device"}, [], "warn", "no any"),
+    ],
+)
+def test_the_input_that_is_meant(source, inputs, verdict, word):
+    finding = doctor.input_device(build_config({"source": source}), inputs)
+    assert finding.verdict == verdict
+    assert word in finding.found
 
 
 def test_no_portaudio_is_bad(monkeypatch):
