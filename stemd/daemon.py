@@ -34,6 +34,7 @@ log = logging.getLogger("stemd")
 
 RING_S = 4.0  # audio that waits while `separate` is replaced; more would be stale anyway
 START_LIMIT_S = 90.0  # a cold start compiles for half a minute on a small machine
+OPEN_LIMIT_S = 10.0  # opening a device on a sound server that hangs never returns
 # Silence of a heartbeat that means a process hangs. Capture beats from the source's own loop.
 HEARTBEAT_LIMIT_S = {"capture": 1.0, "separate": 2.0, "publish": 3.0, "play": 3.0, "record": 10.0}
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -56,6 +57,7 @@ class _Child:
         self.started_s = 0.0
         self.crashes = 0
         self.restart_at_s = 0.0
+        self.said = ""
         self.done = False
 
     @property
@@ -327,9 +329,11 @@ class Daemon:
         section = getattr(self.status, child.name)
         if child.alive:
             age_s = (time.monotonic_ns() - int(section["heartbeat_ns"])) * 1e-9
-            limit_s = HEARTBEAT_LIMIT_S[child.name] if section["ready"] else START_LIMIT_S
-            if child.name == "capture" and not self.status.separate["ready"]:
-                limit_s = START_LIMIT_S
+            limit_s = HEARTBEAT_LIMIT_S[child.name]
+            if not section["ready"]:
+                warm = bool(self.status.separate["ready"])
+                opening = warm and child.name in ("capture", "play")
+                limit_s = OPEN_LIMIT_S if opening else START_LIMIT_S
             if age_s < limit_s:
                 if now_s - child.started_s > HEALTHY_S and section["ready"]:
                     child.crashes = 0
@@ -367,10 +371,10 @@ class Daemon:
             self._outbox.detach(child.name)
         pause_s = BACKOFF_S[min(child.crashes, len(BACKOFF_S)) - 1]
         child.restart_at_s = now_s + pause_s
-        if child.crashes == 1 or code != EXIT_DEVICE:
-            log.warning(
-                "%s ended (%s): starting it again", child.name, reason or f"exit code {code}"
-            )
+        reason = reason or f"exit code {code}"
+        if child.crashes == 1 or reason != child.said:
+            child.said = reason  # once, not every two seconds while a device is away
+            log.warning("%s ended (%s): starting it again", child.name, reason)
         return True
 
     def _rate_changed(self) -> bool:
