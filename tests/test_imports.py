@@ -8,9 +8,12 @@ kernels know numpy, numba, rocket-fft; wire knows numpy, zmq; the client speaks 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -189,3 +192,40 @@ def test_models_are_made_elsewhere():
     """torch stays in models/, and stemd never reaches in there."""
     for path in FILES:
         assert not [n for _, n in imports(path) if n.split(".")[0] in ("torch", "onnx", "models")]
+
+
+def declared(*extras: str) -> set[str]:
+    """Distributions pyproject asks for, by their normalised names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"]]
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    return {re.split(r"[<>=;\[ ]", line)[0].lower().replace("_", "-") for line in wanted}
+
+
+def strangers(path: Path, known: set[str]) -> set[str]:
+    """Installed distributions a file imports that are not among `known`."""
+    owners = metadata.packages_distributions()
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in names:
+            for owner in owners.get(name.split(".")[0], []):
+                if owner.lower().replace("_", "-") not in {*known, "stemd"}:
+                    found.add(owner)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_is_imported_is_a_dependency(path):
+    assert strangers(path, declared()) <= {"llvmlite"}  # numba's own, pinned by it
+
+
+def test_tests_import_only_what_make_test_installs():
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if "models" not in path.relative_to(ROOT).parts:  # skip themselves without torch
+            assert strangers(path, declared("test")) == set(), path
