@@ -24,7 +24,7 @@ from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, ConfigError, 
 from .outbox import Outbox, OutboxReader
 from .ring import Ring
 from .roles.links import Links
-from .shared import text
+from .shared import sweep, text
 from .sources.portaudio import DeviceInfo, choose
 from .sources.probe import probe
 from .spec import STEMS, StreamSpec
@@ -121,6 +121,7 @@ class Daemon:
         DeviceError
             When a file to be played is not a sound file.
         """
+        sweep()
         self.config = self._resolve(self.config)
         self._build()
 

@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+PREFIX = "stemd-"  # of the names of our shared memory; then the creator's process number
+PLACE = Path("/dev/shm")  # where Linux shows shared memory as files; elsewhere it ends by itself
+
+
+def sweep() -> int:
+    """Remove memory that daemons left behind which were killed with all their processes.
+
+    Returns
+    -------
+    n : int
+        Pieces removed.
+    """
+    removed = 0
+    for path in PLACE.glob(f"{PREFIX}*-*"):
+        pid = path.name.removeprefix(PREFIX).split("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            with contextlib.suppress(OSError):  # another user's
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +69,8 @@ class SharedRecord:
     @classmethod
     def create(cls, dtype: np.dtype[Any]) -> SharedRecord:
         """Take zeroed memory for one record of `dtype`."""
-        memory = SharedMemory(create=True, size=dtype.itemsize)
+        name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        memory = SharedMemory(name, create=True, size=dtype.itemsize)
         # Touching every page now keeps page faults out of the audio path.
         np.ndarray((memory.size,), np.uint8, buffer=memory.buf).fill(0)
         return cls(memory, dtype, owner=True)

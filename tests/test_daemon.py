@@ -21,6 +21,8 @@ import stemd.client
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
+from stemd.ring import Ring
+from stemd.shared import PLACE, PREFIX, sweep
 from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
 from stemd.status import State
 
@@ -185,6 +187,21 @@ def test_children_end_when_the_daemon_is_killed() -> None:
     daemon.kill()
     daemon.wait()
     wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
+
+
+def test_memory_of_a_daemon_killed_with_all_its_processes_is_swept(tmp_path: Path) -> None:
+    make = "import os; from stemd.ring import Ring; Ring.create(1000, 2); os.kill(0, 9)"
+    killed = subprocess.Popen([sys.executable, "-c", make], start_new_session=True)
+    killed.wait()
+    left = list(PLACE.glob(f"{PREFIX}{killed.pid}-*"))
+    if not left:
+        pytest.skip("shared memory is not shown as files here")
+    mine = Ring.create(1000, 2)
+    sweep()
+    after = list(PLACE.glob(f"{PREFIX}{os.getpid()}-*"))
+    assert len(after) == 1  # what lives stays
+    mine.close()
+    assert not [path for path in left if path.exists()]
 
 
 def alive(pid: int) -> bool:
