@@ -27,7 +27,8 @@ def monitor(
 ) -> None:
     """Watch a running daemon.
 
-    With --json one line of status a second. Survives a restart of the daemon; ends on SIGINT.
+    The view waits for a daemon that went away; ends on SIGINT. With --json one line of status a
+    second, until the daemon ends.
     """
     from stemd.client import connect
 

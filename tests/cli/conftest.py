@@ -78,9 +78,9 @@ class RunningCommand:
         return [status[role]["pid"] for role in ("capture", "separate", "publish")]
 
 
-def start(*arguments: object) -> RunningCommand:
-    """Start `stemd run --json` on ports of its own."""
-    overrides, control_port = port_overrides()
+def start(*arguments: object, ports: tuple[list[str], int] | None = None) -> RunningCommand:
+    """Start `stemd run --json`, on ports of its own unless told."""
+    overrides, control_port = ports or port_overrides()
     sets = [word for override in overrides for word in ("--set", override)]
     process = subprocess.Popen(
         command("run", "--json", *sets, *arguments),
@@ -110,8 +110,8 @@ def run_command() -> Iterator[Callable[..., RunningCommand]]:
     """Start commands that end with the test."""
     started: list[RunningCommand] = []
 
-    def begin(*arguments: object) -> RunningCommand:
-        started.append(start(*arguments))
+    def begin(*arguments: object, **options: Any) -> RunningCommand:
+        started.append(start(*arguments, **options))
         return started[-1]
 
     yield begin

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from stemd.cli import offline
 from stemd.cli.offline import separate_file
 from stemd.errors import EXIT_DEVICE, EXIT_MODEL, DeviceError
 from stemd.spec import N_CHANNELS, N_STEMS, PROFILES, STEMS
+from tests.servers import wait_for
 
-from .conftest import stemd
+from .conftest import command, stemd
 
 FLOAT32 = 3e-6  # a few roundings of samples near full scale
 
@@ -244,3 +247,16 @@ def test_a_place_where_nothing_can_be_written(tmp_path):
     ran = stemd("separate", path, "-o", tmp_path / "file")
     assert ran.returncode == EXIT_DEVICE
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_an_interrupted_file_leaves_nothing_behind(tmp_path):
+    path = write(tmp_path / "song.wav", noise(48_000 * 600))
+    process = subprocess.Popen(
+        command("separate", path, "-o", tmp_path / "out"), stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list((tmp_path / "out").glob(".song.*/vocals.wav")), 30, "the first samples")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
+    assert list((tmp_path / "out").iterdir()) == []
