@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
-from stemd import errors
+from stemd import Separator, errors
 from stemd.cli.app import app
 from stemd.config import load_config
 from stemd.spec import PROFILES, STEMS, StreamSpec
@@ -205,3 +206,10 @@ def test_python_examples_receive(daemon, number):
 
 def test_stems_of_the_example_come_in_order():
     assert f"{', '.join(STEMS)} = block.stems" in README
+
+
+def test_the_one_line_without_a_daemon():
+    line = 'Separator.load("live").process(block)'
+    assert line in README
+    block = np.zeros((2, 100), np.float32)
+    assert eval(line, {"Separator": Separator, "block": block}).shape == (4, 2, 100)
