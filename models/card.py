@@ -14,10 +14,8 @@ CARD = """\
 
 {parameters:,} parameters, {size_mb:.1f} MB. n_fft {n_fft}, hop {hop_length}, window {window}:
 {latency_ms:.1f} ms of algorithmic latency at 48 kHz. Input: the newest frame of a stereo spectrum;
-output: real masks of {stems},
-which sum to one. Contract 1. The network is described at the top of
-`models/nets.py`.
-
+output: real masks of {stems}, which sum to one. Contract 1.
+`models/nets.py` describes the network at its top.
 {speed}
 ## What it is for
 
@@ -29,8 +27,9 @@ mix: no, wait for larger models.
 
 {data}.
 It heard {hours_of_audio} hours of such mixes, made of {hours_of_recordings} hours of recordings and
-of synthesisers drawn at random: {steps:,} steps of eight clips of 2.8 s{lineage}. Seed {seed},
-{date}, two processor cores. No song of MUSDB18, MoisesDB or any other non-commercial set, no
+of synthesisers drawn at random: {steps:,} steps of eight clips of 2.8 s
+({lineage}).
+Seed {seed}, {date}, two processor cores. No song of MUSDB18, MoisesDB or any other non-commercial set, no
 pseudo-labels, no pre-trained weights. `models/split.json` says who was held out.
 
 Pitch and speed are shifted by up to three semitones, so 44.1 and 48 kHz use the same weights. The
@@ -66,7 +65,7 @@ def table(scores, balance):
         "mix": "mix as every stem",
         "ratio_mask": "true ratio mask",
     }
-    lines = ["| dB | vocals | drums | bass | other | mean |", "|---|---|---|---|---|---|"]
+    lines = ["| dB | vocals | drums | bass | other | mean | drums+bass |", "|---" * 7 + "|"]
     for metric in ("usdr", "median", "museval", "leak"):
         if metric == "leak":
             names = {"model": "**this model**", "quarter_mix": "mix / 4"}
@@ -74,7 +73,7 @@ def table(scores, balance):
             row = scores[balance][key].get(metric)
             if row is None:
                 continue
-            cells = [row.get(stem) for stem in (*STEMS, "mean")]
+            cells = [row.get(stem) for stem in (*STEMS, "mean", "drums+bass")]
             cells = ["-" if x is None else f"{x:.2f}" for x in cells]
             lines.append(f"| {metric}, {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -105,7 +104,8 @@ Twenty seeded mixes of 8 s, of singers, kits and instruments that are in no trai
 {table(scores, "unseen")}
 
 In the test songs the stem called bass carries a kick-like 48 Hz thump beside the bass notes (see
-`left_out` in `models/split.json`). A model that files kicks under drums loses on both stems there.
+`left_out` in `models/split.json`). A model that files kicks under drums loses on both stems there;
+the last column judges the two together.
 """
 
 
@@ -115,7 +115,7 @@ def speed_text(facts):
     speed = facts["speed"]
     share = 100 * speed["step_p50_us"] * 48e3 / (facts["hop_length"] * 1e6)
     p50, p99 = speed["step_p50_us"], speed["step_p99_us"]
-    return f"""\
+    return f"""
 One step, one feed, one thread: p50 {p50} us, p99 {p99} us, {share:.1f} % of a hop at 48 kHz
 ({speed["processor"]}, ONNX Runtime {speed["onnxruntime"]}, `python models/speed.py`).
 """
@@ -127,7 +127,7 @@ def lineage(training):
     while before:
         parts.append(f"{before['steps']:,} steps of `{before['profile']}`")
         before = before.get("started_from")
-    return f", after {' after '.join(parts)}" if parts else ""
+    return f"after {', after '.join(parts)}" if parts else "from nothing"
 
 
 def total_hours(training):
