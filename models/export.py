@@ -14,7 +14,6 @@ The file is checked against the torch network, frame by frame, before its descri
 """
 
 import argparse
-import datetime
 import hashlib
 import json
 from pathlib import Path
@@ -28,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 STEMS = ("vocals", "drums", "bass", "other")
 DATA = (
-    "Mixes made on the fly from the openly licensed recordings named in NOTICE.md: sections of\n"
+    "Mixes made on the fly from the openly licensed recordings named in NOTICE.md: sections of "
     "real songs, loops, phrases, speech, and one-shots played by a sequencer"
 )
 
@@ -238,6 +237,32 @@ def check(path, net, shapes):
     return worst
 
 
+def history(facts):
+    """Facts of a run and of those it started from, as the description tells them."""
+    stages, at = [], facts
+    while at:
+        kept = (
+            "profile",
+            "steps",
+            "minutes",
+            "hours_of_audio",
+            "hours_of_new_mixes",
+            "seed",
+            "date",
+        )
+        stages.insert(0, {name: at[name] for name in kept})
+        at = at.get("started_from")
+    return {
+        "data": DATA,
+        "hours_of_audio": round(sum(stage["hours_of_audio"] for stage in stages), 1),
+        "hours_of_recordings": facts["hours_of_recordings"],
+        "steps": sum(stage["steps"] for stage in stages),
+        "seed": facts["seed"],
+        "date": facts["date"],
+        "stages": stages,
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -273,7 +298,7 @@ def main():
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "parameters": sum(p.numel() for p in net.parameters()),
         "license": "MIT",
-        "training": {"data": DATA, **facts, "exported": datetime.date.today().isoformat()},
+        "training": history(facts),
         "scores": {},
         "selftest": {"frames": 8, "stride": 64, "masks": selftest(path, shapes, n_fft // 2 + 1)},
     }
