@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24"}
 SILENT_S = 5.0  # a daemon that sends nothing for so long is gone
-WAV_SECONDS_MAX_BYTES = 2**32 - 4096  # a WAV's sizes are 32-bit
+WAV_MAX_BYTES = 2**32 - 4096  # a WAV's sizes are 32-bit
 
 
 def tap(
@@ -75,7 +75,7 @@ def _record(client: Client, output: Path, seconds: float | None) -> int:
 
     end = _End()
     samplerate = client.samplerate
-    limit = WAV_SECONDS_MAX_BYTES // 8  # stereo float32
+    limit = WAV_MAX_BYTES // 8  # stereo float32
     left = min(limit, limit if seconds is None else round(seconds * samplerate))
     unfinished = output.with_name(f".{output.name}.unfinished-{os.getpid()}")
     written = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 
 import pytest
 
 from stemd.cli import doctor
-from stemd.cli.doctor import governor, memory, port_free, swap, throttled
+from stemd.cli.doctor import port_free
+from stemd.cli.machine import governor, memory, realtime, swap, throttled
 from stemd.config import build_config
 from stemd.errors import EXIT_FAILED, EXIT_OK, DeviceError
 
@@ -136,8 +138,6 @@ def test_the_table_says_the_same(invoke):
 
 
 def test_scheduling_is_given_back():
-    import os
-
     before = os.sched_getscheduler(0)
-    doctor.realtime()
+    realtime()
     assert os.sched_getscheduler(0) == before
