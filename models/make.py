@@ -19,7 +19,14 @@ STAGES = (  # run, profile, minutes, start, seed, peak rate, part of the run in 
     ("tight", "tight", 4.5, "live", 2, 1e-3, 0.7),
     ("quality", "quality", 3.5, "live", 3, 1e-3, 0.7),
     ("classic", "classic", 4, "live", 4, 1e-3, 0.7),
+    ("live_more", "live", 4.3, "live", 5, 1e-3, 0.7),
 )
+RELEASED = {
+    "first_tight": "tight",
+    "first_live": "live_more",
+    "first_quality": "quality",
+    "first_classic": "classic",
+}
 
 
 def python(script, *arguments):
@@ -39,8 +46,8 @@ def main():
         budget = ("--profile", profile, "--minutes", minutes)
         budget += ("--seed", seed, "--rate", rate, "--decay", decay)
         python("train.py", "--run", args.runs / run, *budget, *begin, *where)
-    names = [f"first_{run}" for run, *_ in STAGES[1:]]
-    for run, name in zip([stage[0] for stage in STAGES[1:]], names, strict=True):
+    names = list(RELEASED)
+    for name, run in RELEASED.items():
         python("export.py", "--run", args.runs / run, "--name", name)
     python("evaluate.py", *names, *where)
     python("speed.py", *names)
