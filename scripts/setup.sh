@@ -136,6 +136,8 @@ target=.
 if [ "$purpose" = test ]; then target='.[test]'; fi
 say "installing stemd and its Python packages into $venv (the first time takes minutes)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$target"
+say "compiling the kernels, so that the first start is as quick as the next"
+"$venv/bin/python" -c 'import stemd.roles.separate'
 touch "$venv/.stemd-run"
 if [ "$purpose" = test ]; then touch "$venv/.stemd-test"; fi
 say "ready"

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
-from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, ConfigError, DeviceError
+from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, DeviceError, StemdError
 from .outbox import Outbox, OutboxReader
+from .portaudio import DeviceInfo, choose
 from .ring import Ring
 from .roles.links import Links
 from .shared import sweep, text
-from .sources.portaudio import DeviceInfo, choose
 from .sources.probe import probe
 from .spec import STEMS, StreamSpec
 from .status import ROLES, Command, State, Status
@@ -164,7 +164,7 @@ class Daemon:
         """
         try:
             new = self._resolve(load_config(self._path, self._overrides))
-        except ConfigError as error:
+        except StemdError as error:
             log.error("reload refused: %s", error)
             return False, str(error)
         changed = [
@@ -220,7 +220,7 @@ class Daemon:
             # A device that is not there yet tells its rate when it comes: see `_rate_changed`.
             with contextlib.suppress(DeviceError):
                 device = choose(devices, "input", source.device, source.host_api, "source")
-                source = dataclasses.replace(source, samplerate=round(device.default_samplerate))
+                source = dataclasses.replace(source, samplerate=device.rates[0])
         if source.samplerate == 0:
             source = dataclasses.replace(source, samplerate=DEFAULT_RATE_HZ)
         return dataclasses.replace(config, source=source)
@@ -408,11 +408,10 @@ class Daemon:
             self._set_state(State.STOPPED, "a client asked for the end")
             return False
         try:
-            new = load_config(self._path, self._overrides)
-        except ConfigError as error:
+            same = self._resolve(load_config(self._path, self._overrides)) == self.config
+        except StemdError as error:
             self._answer(asked, False, str(error))
             return True
-        same = self._resolve(new) == self.config
         # Answer first: applying it may replace the process that passes the answer on.
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:

@@ -89,7 +89,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("age_ns", "<i8"),  # of the newest block's first sample when the callback saw it
         ("host_flags", "<i8"),  # callbacks for which the host API raised one
         ("samplerate", "<i8"),
-        ("device_rate", "<i8"),  # what the device itself runs at, Hz; 0: unknown
+        ("device_rate", "<i8"),  # what a device that was refused runs at, Hz; 0: unknown
         ("channels", "<i8"),
         ("blocksize", "<i8"),
         ("latency", "<i8"),  # samples of the stream that resampling at this door adds

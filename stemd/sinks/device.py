@@ -11,8 +11,8 @@ import pyaudio
 
 from ..config import Config
 from ..errors import DeviceError
+from ..portaudio import choose, list_devices, name_jack_client, quiet
 from ..processors.drift import DriftCorrector
-from ..sources.portaudio import choose, list_devices, name_jack_client, quiet
 from ..spec import SOURCES, STEMS, StreamSpec
 
 MAX_FILL = 3.0  # times the target; more is dropped at once: latency comes back instead of staying

@@ -16,8 +16,8 @@ import pyaudio
 
 from ..config import SourceConfig
 from ..errors import DeviceError
+from ..portaudio import choose, list_devices, name_jack_client, quiet
 from .base import Stopping, Writer
-from .portaudio import choose, list_devices, name_jack_client, quiet
 
 WATCH_S = 0.02  # how often the stream's life is looked at
 
@@ -48,7 +48,7 @@ class DeviceSource:
         follow_rate: bool = False,
     ) -> None:
         self.samplerate = config.samplerate
-        self.device_rate = 0  # Hz, once the device was found
+        self.device_rate = 0  # Hz, what to open it with instead; 0: nothing better is known
         self._follow_rate = follow_rate
         self.blocksize = blocksize
         self.label = config.device or "default input"
@@ -74,8 +74,8 @@ class DeviceSource:
             "source",
         )
         self.label = f"{device.name} ({device.host_api})"
-        self.device_rate = round(device.default_samplerate)
-        if self._follow_rate and self.device_rate != self.samplerate:
+        if self._follow_rate and self.samplerate not in device.rates:
+            self.device_rate = device.rates[0]
             raise DeviceError(
                 f"source.device {self.label}: got {self.device_rate} Hz, "
                 f"expected {self.samplerate} Hz as before: following it"
@@ -104,6 +104,8 @@ class DeviceSource:
                 return
             except (OSError, ValueError) as error:
                 refusal = error
+        if self._follow_rate and self.samplerate != device.rates[-1]:
+            self.device_rate = device.rates[-1]
         raise DeviceError(
             f"source.device {self.label}: got {refusal} for {wanted} channels at "
             f"{self.samplerate} Hz, expected one that opens (its default rate is "

@@ -62,10 +62,13 @@ class FileSource:
 
     def run(self, writer: Writer, stopping: Stopping) -> bool:
         """Deliver the file, once or for ever."""
-        pace = Pace(self.samplerate)
+        pace: Pace | None = None
         position = 0
         while not stopping():
             block = self._read(self.blocksize)
+            # The first read sets up the decoder; time counted from before it would make the first
+            # blocks come in a burst.
+            pace = pace or Pace(self.samplerate)
             while self._loop and self._file.frames and len(block) < self.blocksize:
                 self._file.seek(0)
                 block = np.concatenate([block, self._read(self.blocksize - len(block))])

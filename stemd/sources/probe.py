@@ -17,7 +17,7 @@ TIMEOUT_S = 15.0  # a slow sound server takes seconds; a dead one for ever
 def probe(timeout_s: float = TIMEOUT_S) -> list[dict[str, Any]]:
     """Devices as PortAudio sees them now, asked of a child process; empty when it fails.
 
-    Each entry has the fields of `portaudio.DeviceInfo`.
+    Each entry has the fields of `stemd.portaudio.DeviceInfo`.
     """
     command = [sys.executable, "-m", "stemd.sources.probe", "--json"]
     try:
@@ -34,7 +34,7 @@ def main() -> None:
     """Print the list and leave without PortAudio's own ending, which can hang."""
     import pyaudio
 
-    from .portaudio import list_devices, name_jack_client, quiet
+    from ..portaudio import list_devices, name_jack_client, quiet
 
     quiet()
     name_jack_client(f"stemd-probe-{os.getpid()}")

@@ -124,7 +124,8 @@ def test_a_device_that_is_not_there_is_waited_for(server: JackServer) -> None:
 
         def complains() -> bool:
             assert daemon.poll(0.02)
-            return "got 'feed', expected one of the inputs: system" in daemon.status.reason
+            reason = daemon.status.reason
+            return "got 'feed', expected one of the inputs: " in reason and "system" in reason
 
         wait_for(complains, START_S, "the sentence that names the devices there are")
         with feeder(server):

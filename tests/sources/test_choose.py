@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stemd.errors import DeviceError
-from stemd.sources.portaudio import DeviceInfo, choose
+from stemd.portaudio import DeviceInfo, choose
 
 
 def device(
@@ -58,3 +60,9 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(
 def test_no_device_at_all_is_said_so() -> None:
     with pytest.raises(DeviceError, match="got any, expected one of the inputs: none"):
         choose([], "input", "", "", "source")
+
+
+def test_a_servers_rate_is_taken_and_alsas_is_not_believed() -> None:
+    assert device(0, "system", "JACK Audio Connection Kit", 2, 2).rates == (48_000,)
+    assert replace(DEVICES[2], default_samplerate=44_100.0).rates == (48_000, 44_100)
+    assert replace(DEVICES[3], default_samplerate=96_000.0).rates == (96_000,)

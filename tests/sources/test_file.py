@@ -111,7 +111,9 @@ def test_what_is_no_sound_file_is_refused(tmp_path: Path, content: bytes | None)
 
 
 def test_a_tone_is_a_sine_of_the_level_and_pitch_asked_for() -> None:
-    config = SourceConfig(kind="tone", pace="fast", frequency_hz=1000.0, level_db=-6.0)
+    config = SourceConfig(
+        kind="tone", samplerate=48_000, pace="fast", frequency_hz=1000.0, level_db=-6.0
+    )
     source = ToneSource(config, 2, 100)
     source.open()
     heard = Heard()
@@ -150,7 +152,9 @@ def test_a_pipe_is_heard_to_its_last_whole_sample(
 
     thread = threading.Thread(target=feed)
     thread.start()
-    source = StdinSource(SourceConfig(kind="stdin", encoding=encoding), 2, 256, connection)
+    source = StdinSource(
+        SourceConfig(kind="stdin", samplerate=48_000, encoding=encoding), 2, 256, connection
+    )
     source.open()
     heard = Heard(refusals=2)
     assert source.run(heard, lambda: False) is True
@@ -163,10 +167,12 @@ def test_numbers_that_are_none_do_not_come_in(pipe: tuple[int, Connection]) -> N
     os.write(fd, np.array([[np.nan, np.inf], [-np.inf, 0.5]], "<f4").tobytes())
     os.close(fd)
     heard = Heard()
-    StdinSource(SourceConfig(kind="stdin"), 2, 256, connection).run(heard, lambda: False)
+    StdinSource(SourceConfig(kind="stdin", samplerate=48_000), 2, 256, connection).run(
+        heard, lambda: False
+    )
     np.testing.assert_array_equal(heard.audio, np.array([[0, 1], [-1, 0.5]], np.float32))
 
 
 def test_without_a_pipe_the_stdin_source_says_what_it_needs() -> None:
     with pytest.raises(DeviceError, match="got 'stdin' without one, expected a pipe"):
-        StdinSource(SourceConfig(kind="stdin"), 2, 256, None).open()
+        StdinSource(SourceConfig(kind="stdin", samplerate=48_000), 2, 256, None).open()

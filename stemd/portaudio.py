@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import DeviceError
+from .errors import DeviceError
 
 _KEEP: list[Any] = []  # ctypes callbacks must outlive the libraries that call them
 
@@ -61,6 +61,16 @@ class DeviceInfo:
     default_low_output_latency_s: float
     default_input: bool
     default_output: bool
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """Rates to open it at, Hz, the best first.
+
+        A server's device runs at one rate and says which. ALSA says 44100 whenever that opens,
+        also for a sound server behind it that runs at 48000 and would resample without a word.
+        """
+        rate = round(self.default_samplerate)
+        return tuple(dict.fromkeys((48_000, rate))) if self.host_api == "ALSA" else (rate,)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
