@@ -36,14 +36,6 @@ class Command(IntEnum):
     SHUTDOWN = 2
 
 
-FLAG_DISCONTINUITY = 1
-FLAG_CONCEALED = 2
-FLAG_DRY = 4
-FLAG_CLIPPED = 8
-FLAG_SILENCE = 16
-FLAG_LATE = 32
-FLAG_CONFIG = 64
-
 ROLES = ("capture", "separate", "publish", "play", "record")
 
 # Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).

@@ -141,9 +141,8 @@ def feeder(server: JackServer, channels: int = 2) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def jack(**options: Any) -> Iterator[JackServer]:
-    """A running server, also the default one for this process's children."""
-    server = JackServer(**options)
+def serving(server: Any) -> Iterator[Any]:
+    """A running server, also the one this process's children use; ended and forgotten after."""
     before = {key: os.environ.get(key) for key in server.environ}
     os.environ.update(server.environ)
     try:
@@ -157,6 +156,11 @@ def jack(**options: Any) -> Iterator[JackServer]:
                 del os.environ[key]
             else:
                 os.environ[key] = value
+
+
+def jack(**options: Any) -> contextlib.AbstractContextManager[JackServer]:
+    """A running jackd."""
+    return serving(JackServer(**options))
 
 
 class PulseServer:
@@ -215,6 +219,8 @@ class PulseServer:
         self.process.kill()
         self.process.wait()
 
+    stop = kill  # it keeps nothing that would have to be put in order
+
     @contextlib.contextmanager
     def playing(self, raw: Path) -> Iterator[None]:
         """Play a raw stereo float file into the microphone."""
@@ -228,20 +234,6 @@ class PulseServer:
             player.wait()
 
 
-@contextlib.contextmanager
-def pulse(folder: Path) -> Iterator[PulseServer]:
-    """A running server, also the one this process's children use."""
-    server = PulseServer(folder)
-    before = {key: os.environ.get(key) for key in server.environ}
-    os.environ.update(server.environ)
-    try:
-        server.start()
-        yield server
-    finally:
-        if server.process is not None:
-            server.kill()
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key)
-            else:
-                os.environ[key] = value
+def pulse(folder: Path) -> contextlib.AbstractContextManager[PulseServer]:
+    """A running PulseAudio."""
+    return serving(PulseServer(folder))

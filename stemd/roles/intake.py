@@ -17,7 +17,7 @@ from ..processors.clock import DeviceClock
 from ..processors.seam import Seam
 from ..ring import Ring
 from ..spec import N_CHANNELS, StreamSpec
-from ..status import FLAG_CONCEALED, FLAG_DISCONTINUITY
+from ..wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY
 
 SECOND_NS = 1_000_000_000
 MAX_CONCEALED_S = 1.0  # a longer gap is a jump of the clock, not a queue of silence

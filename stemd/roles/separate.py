@@ -19,16 +19,14 @@ from ..processors.mixer import Mixer
 from ..processors.separator import HopSeparator
 from ..ring import Ring
 from ..spec import N_CHANNELS, N_STEMS, SOURCES
-from ..status import (
+from ..status import State, Status, step_bucket
+from ..wire.header import (
     FLAG_CLIPPED,
     FLAG_CONFIG,
     FLAG_DISCONTINUITY,
     FLAG_DRY,
     FLAG_LATE,
     FLAG_SILENCE,
-    State,
-    Status,
-    step_bucket,
 )
 from .intake import SECOND_NS, Intake
 from .links import Links, Role

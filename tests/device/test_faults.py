@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stemd.spec import STEMS
-from stemd.status import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE, State
+from stemd.status import State
+from stemd.wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE
 
 from ..servers import JackServer, feeder, jack
 from .conftest import Running, running

@@ -11,7 +11,8 @@ import pytest
 from stemd.ring import Ring
 from stemd.roles.intake import SECOND_NS, Intake
 from stemd.spec import StreamSpec
-from stemd.status import FLAG_CONCEALED, FLAG_DISCONTINUITY, Status
+from stemd.status import Status
+from stemd.wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY
 
 RATE = 48_000
 SPEC = StreamSpec.of("live", RATE)
