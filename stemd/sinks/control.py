@@ -22,7 +22,7 @@ MAX_PEERS = 256  # remembered for the rate limit
 MAX_PENDING = 64  # requests answered later
 REQUESTS_PER_SERVICE = 16  # so that a flood leaves time for audio
 # A reply to `shutdown` must still leave while the process ends.
-LINGER_MS = 100
+LINGER_MS = 1000
 
 Answer = dict[str, Any]
 Answerer = Callable[[Request, bool], Answer | Callable[[], Answer | None]]

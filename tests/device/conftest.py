@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,19 +15,9 @@ from stemd.sinks.memory import MemorySink
 from stemd.status import State
 
 from ..servers import JackServer, feeder, jack, wait_for
+from ..sinks.support import free_ports
 
 START_S = 90.0  # a machine that has never run stemd compiles its kernels first
-
-
-def free_ports(n: int) -> list[int]:
-    """Ports nobody uses at the moment."""
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def port_overrides() -> tuple[list[str], int]:

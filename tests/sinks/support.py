@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,16 @@ def fill_hop(hop: Any, k: int, spec: StreamSpec = SPEC, **fields: Any) -> None:
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A port nobody uses, for what cannot choose one itself."""
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    return free_ports(1, kind)[0]
+
+
+def free_ports(n: int, kind: int = socket.SOCK_STREAM) -> list[int]:
+    """Different ports nobody uses: held together, or the system may name one twice."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(n)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
 
 
 def wait_until(
