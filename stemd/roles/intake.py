@@ -235,7 +235,7 @@ class Intake:
         """Nothing to read. True when silence has filled the hop."""
         rest = self._spec.hop_length - self._fill
         if self._ring.ended:
-            if self._flush == 0 or (self._fill == 0 and self._flush == 0):
+            if self._flush == 0:
                 return False
             self._flush -= 1
             self.hop[:, :, self._fill :] = 0.0

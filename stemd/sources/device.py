@@ -59,7 +59,6 @@ class DeviceSource:
         self._stream: Any = None
         self._writer: Writer | None = None
         self._last_s = 0.0
-        self._block: np.ndarray[Any, Any] = np.empty((0, channels), np.float32)
 
     def open(self) -> None:
         """Find the device by name and check that it can do what is asked."""
