@@ -1,0 +1,154 @@
+"""A pool of rendered takes on disk, and batches cut and remixed from it.
+
+    python -m models.takes --pool ../takes/train --count 400
+    python -m models.takes --pool ../takes/validation --part validation --count 24
+
+Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
+time another stretch of it, with other levels, and half of the time with its stems shuffled among
+takes. A take depends on (seed, part, index) alone: the same number gives the same music anywhere.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from models.spectra import SAMPLERATE
+
+FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
+N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
+OTHER, NOBODY = 3, 4
+
+
+class Takes:
+    """Every take found in a folder; new ones are seen after `refresh`.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds take_*.npy, int16 (5, 2, n).
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.refresh()
+        if not self._paths:
+            raise FileNotFoundError(f"{folder}: got no take_*.npy, expected rendered takes")
+
+    def refresh(self):
+        """Look again."""
+        self._paths = sorted(self.folder.glob("take_*.npy"))
+        self._open = {}
+
+    def __len__(self):
+        return len(self._paths)
+
+    def read(self, index, start, n):
+        """(5, 2, n) float32 of take `index`, silence behind its end."""
+        if index not in self._open:
+            self._open[index] = np.load(self._paths[index], mmap_mode="r")
+        cut = self._open[index][:, :, start : start + n]
+        out = np.zeros((N_TRACKS, 2, n), np.float32)
+        out[:, :, : cut.shape[2]] = cut
+        out *= FULL_SCALE / 32768
+        return out
+
+    def plain(self, index, n):
+        """Take `index` from its start, as it was rendered: for validation."""
+        return self.read(index % len(self), 0, n)
+
+    def batch(self, rng, batch, n):
+        """Augmented clips, (b, 5, 2, n) float32; the mixture is their sum over tracks."""
+        return np.stack([self._clip(rng, n) for _ in range(batch)])
+
+    def _clip(self, rng, n):
+        clip = self._cut(rng, n)
+        if rng.random() < 0.5:  # across songs: nothing fits, so only timbre can tell
+            for s in range(4):
+                if rng.random() < 0.75:
+                    clip[s] = self._cut(rng, n)[s]
+            clip[NOBODY] = 0
+        for s in range(4):
+            gain = 10 ** (rng.normal(0, 3) / 20)
+            if rng.random() < 0.12:
+                gain = 0.0
+            if rng.random() < 0.3:
+                clip[s] = clip[s, ::-1]
+            if rng.random() < 0.5:
+                gain = -gain
+            clip[s] *= np.float32(gain)
+        if rng.random() < 0.08:  # one stem alone, or all but one
+            s = int(rng.integers(4))
+            if rng.random() < 0.5:
+                clip[[i for i in range(N_TRACKS) if i != s]] = 0
+            else:
+                clip[s] = 0
+        if rng.random() < 0.5:
+            clip = clip[:, ::-1]
+        if rng.random() < 0.08:
+            clip = np.repeat(clip.mean(1, keepdims=True), 2, axis=1)
+        return np.ascontiguousarray(clip * np.float32(10 ** (rng.normal(0, 6) / 20)))
+
+    def _cut(self, rng, n):
+        index = int(rng.integers(len(self)))
+        if index not in self._open:
+            self._open[index] = np.load(self._paths[index], mmap_mode="r")
+        length = self._open[index].shape[2]
+        return self.read(index, int(rng.integers(max(1, length - n + 1))), n)
+
+
+def render(args, first, step):
+    """Write takes first, first + step, … that are not there yet."""
+    from models.library import Library
+    from models.render import Renderer
+
+    os.nice(args.nice)
+    renderer = Renderer(Library(args.samples, args.cache, args.part))
+    n = int(args.seconds * SAMPLERATE)
+    part = {"train": 0, "validation": 1, "test": 2}[args.part]
+    for index in range(first, args.count, step):
+        path = args.pool / f"take_{index:05d}.npy"
+        if path.exists():
+            continue
+        take = renderer.take(np.random.default_rng((args.seed, part, index)), n)
+        whole = np.clip(np.round(take * (32768 / FULL_SCALE)), -32768, 32767).astype(np.int16)
+        # Under another name until it is whole: trainers read the pool while it grows.
+        unfinished = path.with_name(f"part_{index:05d}.npy")
+        np.save(unfinished, whole)
+        unfinished.rename(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--pool", type=Path, required=True)
+    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("--part", choices=("train", "validation", "test"), default="train")
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--nice", type=int, default=10, help="rendering gives way to training")
+    args = parser.parse_args()
+    args.pool.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=render, args=(args, i, args.workers)) for i in range(args.workers)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    seconds = time.monotonic() - begun
+    print(f"{args.pool}: {len(Takes(args.pool))} takes, {seconds:.0f} s")
+    raise SystemExit(any(worker.exitcode for worker in workers))
+
+
+if __name__ == "__main__":
+    main()
