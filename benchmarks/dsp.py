@@ -28,8 +28,9 @@ import numpy as np
 from stemd.errors import ModelError
 from stemd.kernels.denormals import flush_denormals
 from stemd.kernels.fft import LAST_OF_TWO, forward, inverse
+from stemd.processors.catalogue import find_model
 from stemd.processors.features import Features
-from stemd.processors.masknet import MaskNet, find_model
+from stemd.processors.masknet import MaskNet
 from stemd.processors.separator import HopSeparator, Separator
 from stemd.spec import N_CHANNELS, N_FEATURES, N_STEMS, PROFILES, SOURCES, StreamSpec
 

@@ -40,7 +40,8 @@ def bench(
     The hops follow one another without a pause, in this process alone; `stemd run` shows what it
     is beside everything else.
     """
-    from stemd.processors.masknet import MaskNet, find_model
+    from stemd.processors.catalogue import find_model
+    from stemd.processors.masknet import MaskNet
 
     from .printing import console, print_json, table
 

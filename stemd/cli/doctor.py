@@ -132,7 +132,8 @@ def input_device(config: Config, inputs: list[dict[str, Any]]) -> Finding:
 def model(config: Config) -> Finding:
     """Whether the model loads, and where it would run."""
     from stemd.errors import ModelError
-    from stemd.processors.masknet import MaskNet, find_model
+    from stemd.processors.catalogue import find_model
+    from stemd.processors.masknet import MaskNet
 
     name = "model"
     try:

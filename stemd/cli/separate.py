@@ -109,7 +109,8 @@ class Models:
         ------
         ModelError
         """
-        from stemd.processors.masknet import MaskNet, find_model
+        from stemd.processors.catalogue import find_model
+        from stemd.processors.masknet import MaskNet
 
         if spec.samplerate not in self._loaded:
             path = find_model(self._name, self._profile)

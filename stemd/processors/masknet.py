@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,77 +12,13 @@ import onnxruntime as ort
 
 from stemd.errors import ModelError
 from stemd.kernels.denormals import denormals_are_flushed, flush_denormals
+from stemd.processors.modelcard import SELFTEST_BINS, SELFTEST_FRAMES, read_card, selftest_input
 from stemd.processors.stft import Complex64Array, Float32Array
-from stemd.spec import N_CHANNELS, N_STEMS, STEMS, StreamSpec
+from stemd.spec import N_CHANNELS, N_STEMS, StreamSpec
 
-CONTRACT = 1
 SELFTEST_TOLERANCE = 2e-3  # ten times what float32 in another order gives after eight frames
-SELFTEST_FRAMES = 8
-SELFTEST_BINS = 64  # every 64th bin is stored
 WARM_UP = 16  # runs after the self-test; the first few plan memory
 STATE_MAGIC = b"stemd state 1\n"
-
-DEFAULT_MODELS = {
-    "tight": "first_tight",
-    "live": "first_live",
-    "quality": "first_quality",
-    "classic": "first_classic",
-}
-"""What the name `default` means for each profile: the newest released family."""
-
-_JSON_TYPES: dict[str, type] = {
-    "contract": int,
-    "name": str,
-    "n_fft": int,
-    "hop_length": int,
-    "window": str,
-    "channels": int,
-    "stems": list,
-    "masks": str,
-    "states": list,
-    "lookahead_frames": int,
-    "samplerates": list,
-    "sha256": str,
-    "training": dict,
-    "scores": dict,
-    "license": str,
-    "selftest": dict,
-}
-_TRAINING_FIELDS = ("data", "hours_of_audio", "steps", "seed", "date")
-
-
-def find_model(name_or_path: str | Path, profile: str) -> Path:
-    """Path of a model's .onnx file.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-        A path ending in .onnx; or a name in the models folder: `default`, a family such as
-        `first` (the profile is added) or a full name such as `first_live`.
-    profile : str
-        A name in `spec.PROFILES`.
-
-    Raises
-    ------
-    ModelError
-        If there is no such file.
-    """
-    path = Path(name_or_path)
-    if path.suffix == ".onnx":
-        if path.is_file():
-            return path
-        raise ModelError(f"model: got no file {path}, expected an .onnx file")
-    name = str(name_or_path)
-    if name == "default":
-        name = DEFAULT_MODELS.get(profile, f"default_{profile}")
-    package = Path(__file__).resolve().parents[1]
-    folders = (package / "models", package.parent / "models")  # in a wheel, in a checkout
-    for folder in folders:
-        for candidate in (f"{name}.onnx", f"{name}_{profile}.onnx"):
-            if (folder / candidate).is_file():
-                return folder / candidate
-    places = " or ".join(str(folder) for folder in folders)
-    raise ModelError(f"model: got {name!r}, expected a path or the name of a model in {places}")
 
 
 class MaskNet:
@@ -119,7 +53,7 @@ class MaskNet:
 
     def __init__(self, path: str | Path, spec: StreamSpec, provider: str = "auto") -> None:
         path = Path(path)
-        card = _read_card(path, spec)
+        card = read_card(path, spec)
         self.name: str = card["name"]
         self.complex_masks: bool = card["masks"] == "complex"
         self._digest = bytes.fromhex(card["sha256"])
@@ -243,102 +177,6 @@ class MaskNet:
         for _ in range(WARM_UP):
             self.process(self._mix_spectra)
         self.reset()
-
-
-def selftest_input(shape: tuple[int, ...], step: int) -> Float32Array:
-    """The spectrum of one self-test step, the same in each slot.
-
-    shape : (b, c, f, 2)
-    step : 0 ... SELFTEST_FRAMES - 1
-    """
-    _, n_channels, n_bins, _ = shape
-    c = np.arange(n_channels)[:, None, None]
-    f = np.arange(n_bins)[None, :, None]
-    i = np.arange(2)[None, None, :]
-    phase = 0.37 * (step + 1) * (c + 1) + 0.011 * f * f / (c + 1) + i * np.pi / 2
-    frame = (20.0 / (1.0 + f / 32.0) * np.sin(phase)).astype(np.float32)
-    return np.ascontiguousarray(np.broadcast_to(frame, shape))
-
-
-def _read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
-    """Load and check `name.json` against the file it belongs to and the stream it shall serve."""
-    card_path = path.with_suffix(".json")
-    try:
-        text = card_path.read_text("utf-8")
-    except OSError as error:
-        raise ModelError(f"{card_path}: got no readable file, expected the model's card") from error
-    try:
-        card = json.loads(text)
-    except ValueError as error:
-        raise ModelError(f"{card_path}: got {error}, expected JSON") from error
-    where = card_path.name
-    if not isinstance(card, dict):
-        raise ModelError(f"{where}: got {type(card).__name__}, expected an object")
-    for field, kind in _JSON_TYPES.items():
-        if field not in card:
-            raise ModelError(f"{where}.{field}: got nothing, expected {kind.__name__}")
-        # bool is an int to Python, not to us
-        if type(card[field]) is not kind:
-            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {kind.__name__}")
-
-    def expect(field: str, wanted: object) -> None:
-        if card[field] != wanted:
-            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
-
-    expect("contract", CONTRACT)
-    expect("name", path.stem)
-    expect("n_fft", spec.n_fft)
-    expect("hop_length", spec.hop_length)
-    expect("window", spec.window)
-    expect("channels", N_CHANNELS)
-    expect("stems", list(STEMS))
-    expect("lookahead_frames", spec.lookahead_hops)
-    if card["masks"] not in ("real", "complex"):
-        raise ModelError(f"{where}.masks: got {card['masks']!r}, expected 'real' or 'complex'")
-    if spec.samplerate not in card["samplerates"]:
-        raise ModelError(
-            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
-        )
-    _check_states(where, card["states"])
-    for field in _TRAINING_FIELDS:
-        if field not in card["training"]:
-            raise ModelError(f"{where}.training.{field}: got nothing, expected a value")
-    if not card["license"]:
-        raise ModelError(f"{where}.license: got nothing, expected a licence")
-    _check_selftest(where, card["selftest"])
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path}: got no readable file, expected the model") from error
-    if card["sha256"] != digest:
-        raise ModelError(
-            f"{where}.sha256: got {card['sha256']!r}, expected {digest!r} of {path.name}"
-        )
-    return card
-
-
-def _check_states(where: str, states: list[Any]) -> None:
-    names = set()
-    for index, state in enumerate(states):
-        at = f"{where}.states[{index}]"
-        if not isinstance(state, dict) or type(state.get("name")) is not str:
-            raise ModelError(f"{at}: got {state!r}, expected an object with name and shape")
-        shape = state.get("shape")
-        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-            raise ModelError(f"{at}.shape: got {shape!r}, expected a list of positive integers")
-        if state["name"] in names:
-            raise ModelError(f"{at}.name: got {state['name']!r} twice, expected different names")
-        names.add(state["name"])
-
-
-def _check_selftest(where: str, selftest: dict[str, Any]) -> None:
-    if selftest.get("frames") != SELFTEST_FRAMES:
-        raise ModelError(
-            f"{where}.selftest.frames: got {selftest.get('frames')!r}, expected {SELFTEST_FRAMES}"
-        )
-    masks = selftest.get("masks")
-    if not isinstance(masks, list) or not all(type(m) in (int, float) for m in masks):
-        raise ModelError(f"{where}.selftest.masks: got {type(masks).__name__}, expected numbers")
 
 
 def _open_session(path: Path, provider: str) -> tuple[Any, str]:

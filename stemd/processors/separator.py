@@ -247,7 +247,9 @@ class Separator:
         ModelError
             If there is no such model, or it does not fit.
         """
-        from stemd.processors.masknet import MaskNet, find_model  # the runtime only when asked for
+        # the runtime only when asked for
+        from stemd.processors.catalogue import find_model
+        from stemd.processors.masknet import MaskNet
 
         spec = StreamSpec.of(profile, samplerate)
         return cls(spec, MaskNet(find_model(model, profile), spec, provider))

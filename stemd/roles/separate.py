@@ -12,9 +12,10 @@ from .. import realtime
 from ..errors import StemdError
 from ..kernels.denormals import flush_denormals
 from ..outbox import Outbox
+from ..processors.catalogue import find_model
 from ..processors.deadline import DeadlineModel
 from ..processors.features import Features
-from ..processors.masknet import MaskNet, find_model
+from ..processors.masknet import MaskNet
 from ..processors.mixer import Mixer
 from ..processors.separator import HopSeparator
 from ..ring import Ring

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from stemd.processors.features import Features
-from stemd.processors.masknet import selftest_input
+from stemd.processors.modelcard import selftest_input
 from stemd.processors.separator import HopSeparator
 from stemd.spec import FEATURES, N_CHANNELS, N_FEATURES, N_STEMS, SOURCES, STEMS, StreamSpec
 

@@ -10,7 +10,8 @@ from onnx import TensorProto, numpy_helper
 from stemd.errors import ModelError
 from stemd.kernels.denormals import denormals_are_flushed, flush_denormals
 from stemd.processors import masknet
-from stemd.processors.masknet import DEFAULT_MODELS, MaskNet, find_model
+from stemd.processors.catalogue import find_model
+from stemd.processors.masknet import MaskNet
 from stemd.spec import PROFILES, StreamSpec
 
 from .support import spec_of, tiny_masks, write_model
@@ -255,33 +256,10 @@ def test_files_that_are_missing_or_broken_are_refused(tmp_path, path):
         MaskNet(path, SPEC)
 
 
-def test_models_are_found_by_path_and_by_name(path, tmp_path, monkeypatch):
-    assert find_model(path, "live") == path
-    with pytest.raises(ModelError, match=r"model: got no file .*none\.onnx, expected an \.onnx"):
-        find_model(tmp_path / "none.onnx", "live")
-    with pytest.raises(ModelError, match="model: got 'nosuch', expected a path or the name of a"):
-        find_model("nosuch", "live")
-    package = tmp_path / "stemd" / "processors"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(masknet, "__file__", str(package / "masknet.py"))
-    checkout, wheel = tmp_path / "models", tmp_path / "stemd" / "models"
-    checkout.mkdir()
-    (checkout / "first_live.onnx").touch()
-    assert find_model("default", "live") == checkout / "first_live.onnx"
-    assert find_model("first", "live") == checkout / "first_live.onnx"
-    assert find_model("first_live", "live") == checkout / "first_live.onnx"
-    wheel.mkdir()
-    (wheel / "first_live.onnx").touch()
-    assert find_model("default", "live") == wheel / "first_live.onnx"
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("samplerate", [44100, 48000])
 def test_the_default_model_of_each_profile_passes_the_door(profile, samplerate):
-    try:
-        path = find_model("default", profile)
-    except ModelError:
-        pytest.skip(f"{DEFAULT_MODELS[profile]} is not in this checkout")
+    path = find_model("default", profile)
     net = MaskNet(path, spec_of(profile, samplerate, 2), "cpu")
     masks = net.process(np.zeros((2, 2, net._mix.shape[2]), np.complex64))
     assert np.isfinite(masks).all()

@@ -1,0 +1,134 @@
+"""A model's .json: what is written there, checked completely before anyone relies on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stemd.errors import ModelError
+from stemd.spec import N_CHANNELS, STEMS, StreamSpec
+
+CONTRACT = 1
+SELFTEST_FRAMES = 8
+SELFTEST_BINS = 64  # every 64th bin is stored
+
+_JSON_TYPES: dict[str, type] = {
+    "contract": int,
+    "name": str,
+    "n_fft": int,
+    "hop_length": int,
+    "window": str,
+    "channels": int,
+    "stems": list,
+    "masks": str,
+    "states": list,
+    "lookahead_frames": int,
+    "samplerates": list,
+    "sha256": str,
+    "training": dict,
+    "scores": dict,
+    "license": str,
+    "selftest": dict,
+}
+_TRAINING_FIELDS = ("data", "hours_of_audio", "steps", "seed", "date")
+
+
+def read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
+    """Load and check `name.json` against the file it belongs to and the stream it shall serve."""
+    card_path = path.with_suffix(".json")
+    try:
+        text = card_path.read_text("utf-8")
+    except OSError as error:
+        raise ModelError(f"{card_path}: got no readable file, expected the model's card") from error
+    try:
+        card = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"{card_path}: got {error}, expected JSON") from error
+    where = card_path.name
+    if not isinstance(card, dict):
+        raise ModelError(f"{where}: got {type(card).__name__}, expected an object")
+    for field, kind in _JSON_TYPES.items():
+        if field not in card:
+            raise ModelError(f"{where}.{field}: got nothing, expected {kind.__name__}")
+        # bool is an int to Python, not to us
+        if type(card[field]) is not kind:
+            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {kind.__name__}")
+
+    def expect(field: str, wanted: object) -> None:
+        if card[field] != wanted:
+            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
+
+    expect("contract", CONTRACT)
+    expect("name", path.stem)
+    expect("n_fft", spec.n_fft)
+    expect("hop_length", spec.hop_length)
+    expect("window", spec.window)
+    expect("channels", N_CHANNELS)
+    expect("stems", list(STEMS))
+    expect("lookahead_frames", spec.lookahead_hops)
+    if card["masks"] not in ("real", "complex"):
+        raise ModelError(f"{where}.masks: got {card['masks']!r}, expected 'real' or 'complex'")
+    if spec.samplerate not in card["samplerates"]:
+        raise ModelError(
+            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
+        )
+    _check_states(where, card["states"])
+    for field in _TRAINING_FIELDS:
+        if field not in card["training"]:
+            raise ModelError(f"{where}.training.{field}: got nothing, expected a value")
+    if not card["license"]:
+        raise ModelError(f"{where}.license: got nothing, expected a licence")
+    _check_selftest(where, card["selftest"])
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: got no readable file, expected the model") from error
+    if card["sha256"] != digest:
+        raise ModelError(
+            f"{where}.sha256: got {card['sha256']!r}, expected {digest!r} of {path.name}"
+        )
+    return card
+
+
+def _check_states(where: str, states: list[Any]) -> None:
+    names = set()
+    for index, state in enumerate(states):
+        at = f"{where}.states[{index}]"
+        if not isinstance(state, dict) or type(state.get("name")) is not str:
+            raise ModelError(f"{at}: got {state!r}, expected an object with name and shape")
+        shape = state.get("shape")
+        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+            raise ModelError(f"{at}.shape: got {shape!r}, expected a list of positive integers")
+        if state["name"] in names:
+            raise ModelError(f"{at}.name: got {state['name']!r} twice, expected different names")
+        names.add(state["name"])
+
+
+def _check_selftest(where: str, selftest: dict[str, Any]) -> None:
+    if selftest.get("frames") != SELFTEST_FRAMES:
+        raise ModelError(
+            f"{where}.selftest.frames: got {selftest.get('frames')!r}, expected {SELFTEST_FRAMES}"
+        )
+    masks = selftest.get("masks")
+    if not isinstance(masks, list) or not all(type(m) in (int, float) for m in masks):
+        raise ModelError(f"{where}.selftest.masks: got {type(masks).__name__}, expected numbers")
+
+
+def selftest_input(shape: tuple[int, ...], step: int) -> npt.NDArray[np.float32]:
+    """The spectrum of one self-test step, the same in each slot.
+
+    shape : (b, c, f, 2)
+    step : 0 ... SELFTEST_FRAMES - 1
+    """
+    _, n_channels, n_bins, _ = shape
+    c = np.arange(n_channels)[:, None, None]
+    f = np.arange(n_bins)[None, :, None]
+    i = np.arange(2)[None, None, :]
+    phase = 0.37 * (step + 1) * (c + 1) + 0.011 * f * f / (c + 1) + i * np.pi / 2
+    frame = (20.0 / (1.0 + f / 32.0) * np.sin(phase)).astype(np.float32)
+    return np.ascontiguousarray(np.broadcast_to(frame, shape))
