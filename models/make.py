@@ -1,57 +1,105 @@
-"""Make every released model, from the sample pack to the cards.
+"""From a folder of recordings to a released model, in one command.
 
-    python models/make.py --samples ../shared/samples --runs ../runs
+    make train PROFILE=live                             two processor cores: two hours and a half
+    make train PROFILE=live MINUTES=25                  a large GPU and 16 cores
+    python -m models.make --profile pi --minutes 90     the same without make
 
-`base` learns at hop 512, where a processor hears twice the audio in the same time; what it knows of
-bands and timbres serves every profile. `live` gets the longest of what is left; the others start
-from it and only have to learn another frame clock.
+It renders a pool of takes, trains the weights all profiles share (configs/base.toml) unless they
+are there, finishes them at the profile's hop length, writes .onnx, .json and card, and scores the
+result. Each step is skipped when its result is there, and training goes on from its last
+checkpoint, so the same command continues what was interrupted. `--minutes` is for all of it; what
+remains after rendering is shared as SHARES says.
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import torch
+
+from models import card, export, speed, takes, train
+
 HERE = Path(__file__).parent
-STAGES = (  # run, profile, minutes, start, seed, peak rate, part of the run in which the rate falls
-    ("base", "quality", 20, None, 0, 2e-3, 0.2),
-    ("live", "live", 24, "base", 1, 2e-3, 0.6),
-    ("tight", "tight", 4.5, "live", 2, 1e-3, 0.7),
-    ("quality", "quality", 3.5, "live", 3, 1e-3, 0.7),
-    ("classic", "classic", 4, "live", 4, 1e-3, 0.7),
-    ("live_more", "live", 4.3, "live", 5, 1e-3, 0.7),
-)
-RELEASED = {
-    "first_tight": "tight",
-    "first_live": "live_more",
-    "first_quality": "quality",
-    "first_classic": "classic",
-}
+RELEASES = {"tight": "band_tight", "live": "band_live", "quality": "band_quality", "pi": "pi_live"}
+RENDERING = 0.15  # of the whole time
+SHARES = {"base": 0.60, "finish": 0.15}  # what is left is for scores and for the unforeseen
+POOL = {"train": 1500, "validation": 24, "songs": 0}  # takes of 20 s, as far as time allows
 
 
-def python(script, *arguments):
-    subprocess.run([sys.executable, str(HERE / script), *map(str, arguments)], check=True)
+def steps(args):
+    """What has to be done: (name, function)."""
+    begun = time.monotonic()
+
+    def render():
+        for part, count in POOL.items():
+            pool = argparse.Namespace(
+                pool=args.pool / part, part=part, samples=args.samples, cache=args.cache, nice=0,
+                count=count, seconds=20.0, seed=0, workers=os.cpu_count(),
+                minutes=RENDERING * args.minutes if part == "train" else None,
+            )  # fmt: skip
+            takes.fill(pool)
+
+    def learn(name):
+        settings = train.load_settings(HERE / "configs" / f"{name}.toml")
+        start = settings["start"]
+        if start:
+            learn(start)
+        alone = not start and name != "base"
+        share = SHARES["base"] + SHARES["finish"] if alone else SHARES.get(name, SHARES["finish"])
+        run = args.runs / name
+        if (run / "done").exists():
+            return
+        train.train(
+            settings, args.pool, run, args.runs / start / "ema.pt" if start else None,
+            minutes=share * args.minutes, workers=max(1, min(12, os.cpu_count() - 2)),
+        )  # fmt: skip
+        (run / "done").touch()
+
+    def write():
+        path = args.out / f"{RELEASES[args.profile]}.onnx"
+        worst, _ = export.export(args.runs / args.profile, path)
+        print(f"{path}: {worst:.1e} from the trained network")
+
+    def score():
+        name = RELEASES[args.profile]
+        left = args.minutes - (time.monotonic() - begun) / 60
+        quick = [] if left > 8 else ["--quick"]
+        command = [sys.executable, "-m", "models.evaluate", name, "--models", str(args.out), *quick]
+        subprocess.run([*command, "--samples", str(args.samples)], check=True)
+        for module in (speed, card):
+            subprocess.run(
+                [sys.executable, "-m", module.__name__, name, "--models", str(args.out)], check=True
+            )
+
+    return (
+        ("render", render),
+        ("train", lambda: learn(args.profile)),
+        ("export", write),
+        ("score", score),
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--profile", choices=RELEASES, default="live")
+    default = 25 if torch.cuda.is_available() else 150
+    parser.add_argument("--minutes", type=float, default=default)
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("--pool", type=Path, default=Path("../takes"))
     parser.add_argument("--runs", type=Path, default=Path("../runs"))
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--only", nargs="+", help="of: render train export score")
     args = parser.parse_args()
-
-    where = ("--samples", args.samples, "--cache", args.cache)
-    for run, profile, minutes, start, seed, rate, decay in STAGES:
-        begin = ("--from", args.runs / start / "ema.pt") if start else ()
-        budget = ("--profile", profile, "--minutes", minutes)
-        budget += ("--seed", seed, "--rate", rate, "--decay", decay)
-        python("train.py", "--run", args.runs / run, *budget, *begin, *where)
-    names = list(RELEASED)
-    for name, run in RELEASED.items():
-        python("export.py", "--run", args.runs / run, "--name", name)
-    python("evaluate.py", *names, *where)
-    python("speed.py", *names)
-    python("card.py", *names)
+    for name, step in steps(args):
+        if not args.only or name in args.only:
+            print(f"== {name}", flush=True)
+            step()
 
 
 if __name__ == "__main__":

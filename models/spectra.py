@@ -10,7 +10,6 @@ of 1025 bins. What that costs was measured with the best possible masks on 24 re
 import numpy as np
 import torch
 
-SAMPLERATE = 44100  # of the recordings
 PROFILES = {  # name: n_fft, hop_length, window kind
     "tight": (2048, 128, "asymmetric"),
     "live": (2048, 256, "asymmetric"),

@@ -2,6 +2,7 @@
 
     python -m models.takes --pool ../takes/train --count 400
     python -m models.takes --pool ../takes/validation --part validation --count 24
+    python -m models.takes --pool ../takes/songs --part songs
 
 Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
 time another stretch of it, with other levels, and half of the time with its stems shuffled among
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.spectra import SAMPLERATE
+from models.library import PARTS, SAMPLERATE, STEMS, Library
+from models.render import Renderer
 
 FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
@@ -102,23 +104,49 @@ class Takes:
 
 def render(args, first, step):
     """Write takes first, first + step, … that are not there yet."""
-    from models.library import Library
-    from models.render import Renderer
-
     os.nice(args.nice)
-    renderer = Renderer(Library(args.samples, args.cache, args.part))
+    library = Library(args.samples, args.cache, args.part)
     n = int(args.seconds * SAMPLERATE)
-    part = {"train": 0, "validation": 1, "test": 2}[args.part]
+    if args.part == "songs":
+        for index, section in enumerate(sections(library, n)):
+            write(args.pool, index, section)
+        return
+    renderer = Renderer(library)
+    part = PARTS.index(args.part)
+    until = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     for index in range(first, args.count, step):
-        path = args.pool / f"take_{index:05d}.npy"
-        if path.exists():
-            continue
-        take = renderer.take(np.random.default_rng((args.seed, part, index)), n)
-        whole = np.clip(np.round(take * (32768 / FULL_SCALE)), -32768, 32767).astype(np.int16)
-        # Under another name until it is whole: trainers read the pool while it grows.
-        unfinished = path.with_name(f"part_{index:05d}.npy")
-        np.save(unfinished, whole)
-        unfinished.rename(path)
+        if time.monotonic() > until:
+            return
+        if not (args.pool / name_of(index)).exists():
+            rng = np.random.default_rng((args.seed, part, index))
+            write(args.pool, index, renderer.take(rng, n))
+
+
+def sections(library, n):
+    """Sections of real songs with two stems or more, each (5, 2, n), silence behind their end."""
+    groups = {}
+    for entry in library.entries:
+        if entry["song"]:
+            groups.setdefault((entry["song"], entry["start_s"]), []).append(entry)
+    for key in sorted(groups):
+        if len({entry["stem"] for entry in groups[key]}) > 1:
+            take = np.zeros((N_TRACKS, 2, n), np.float32)
+            for entry in groups[key]:
+                audio = library.read(entry, 0, n)
+                take[STEMS.index(entry["stem"]), :, : audio.shape[1]] += audio
+            yield take
+
+
+def name_of(index):
+    return f"take_{index:05d}.npy"
+
+
+def write(pool, index, take):
+    """Under another name until it is whole: trainers read the pool while it grows."""
+    whole = np.clip(np.round(take * (32768 / FULL_SCALE)), -32768, 32767).astype(np.int16)
+    unfinished = pool / f"part_{index:05d}.npy"
+    np.save(unfinished, whole)
+    unfinished.rename(pool / name_of(index))
 
 
 def main():
@@ -128,15 +156,23 @@ def main():
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
-    parser.add_argument("--part", choices=("train", "validation", "test"), default="train")
+    parser.add_argument("--part", choices=PARTS, default="train")
     parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--minutes", type=float, help="begin no take after that")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--nice", type=int, default=10, help="rendering gives way to training")
     args = parser.parse_args()
-    args.pool.mkdir(parents=True, exist_ok=True)
+    fill(args)
+
+
+def fill(args):
+    """Render what the pool lacks; args as the command line's."""
     begun = time.monotonic()
+    args.pool.mkdir(parents=True, exist_ok=True)
+    if args.part == "songs":
+        args.workers = 1
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=render, args=(args, i, args.workers)) for i in range(args.workers)
@@ -147,7 +183,8 @@ def main():
         worker.join()
     seconds = time.monotonic() - begun
     print(f"{args.pool}: {len(Takes(args.pool))} takes, {seconds:.0f} s")
-    raise SystemExit(any(worker.exitcode for worker in workers))
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit(f"{args.pool}: a worker failed, see above")
 
 
 if __name__ == "__main__":

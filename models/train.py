@@ -1,12 +1,13 @@
-"""Train the first network.
+"""Train a net of the band family: one loop, one file, one TOML per released model.
 
-    python models/train.py --profile live --minutes 75 --run runs/live
-    python models/train.py --profile tight --minutes 10 --run runs/tight --from runs/live/ema.pt
+    python -m models.train models/configs/quality.toml --pool ../takes --run ../runs/quality
+    python -m models.train models/configs/live.toml --pool ../takes --run ../runs/live --start ../runs/quality/ema.pt
 
-One process renders batches ahead, this one learns. Both runs resume where they stopped: the run
-folder holds `last.pt` (everything), `ema.pt` (the weights to export) and `log.csv`.
-
-Hyper-parameters and their reasons are the defaults of the arguments at the bottom.
+A run is a list of stages; each says at which hop length, for how many steps and at which peak
+rate. `--minutes` squeezes the whole list into a time instead: the shares stay. A run folder holds
+`last.pt` (everything; the same command goes on from there), `ema.pt` (the weights to export),
+`log.csv` and `curve.png`. Step n hears the same clips on every machine that has the same pool, and
+a run that was stopped and resumed ends in the same weights as one that was not.
 """
 
 import argparse
@@ -14,18 +15,44 @@ import csv
 import datetime
 import json
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import torch
-from data import Batches, Library, Mixer
-from nets import PROFILES, FirstNet
+
+from models.nets import BandNet, parameters
+from models.library import SAMPLERATE
+from models.spectra import Statistics
+from models.takes import Takes
 
 TAU = 1e-3  # a stem 30 dB under the mixture counts as absent in the SDR term
+STEMS = ("vocals", "drums", "bass", "other")
+
+DEFAULTS = {
+    "start": "",  # the run whose weights this one starts from
+    "net": {},  # arguments of BandNet
+    "seed": 0,
+    "batch": 8,  # clips; on few cores more steps beat bigger ones
+    "seconds": 3.0,
+    "warmup_s": 0.5,  # heard but not scored
+    "optimiser": "muon",
+    "rate": 2e-3,
+    "decay": 0.6,  # last share of the run in which the rate falls
+    "weight_decay": 1e-3,
+    "clip": 1.0,  # of the gradient's norm
+    "ema": 0.998,
+    "losses": {"sdr": 0.1, "complex": 4.0, "magnitude": 2.0},
+    "validate_every": 200,
+    "cuda": {},  # what is different on a GPU
+}
 
 
-def losses(masks, energy, cross):
-    """Three views of the same error; masks, energy, cross (b, t, k, s, c); returns {name: scalar}.
+# --------------------------------------------------------------------------------------------- loss
+
+
+def losses(masks, energy, cross, mixture):
+    """Three views of the same error; masks, energy, cross (b, t, k, s, c), mixture (b, t, k, c).
 
     sdr        10 log10 of error over stem, per clip and stem, both softened by TAU of the mixture,
                in dB: what the ear and the score ask for. Absent stems pay for what leaks into them.
@@ -34,8 +61,7 @@ def losses(masks, energy, cross):
                (Braun & Tashev, A consolidated view of loss functions for supervised deep
                learning-based speech enhancement, TSP 2021).
     """
-    # The mixture's energy is the sum of its inner products with the stems: X = sum of S.
-    mixture = cross.sum(3, keepdim=True).clamp_min(0)  # (b, t, k, 1, c)
+    mixture = mixture[..., None, :]
     error = (energy - 2 * masks * cross + masks.square() * mixture).clamp_min(0)
     over = (1, 2, 4)
     floor = TAU * mixture.sum((1, 2, 3, 4))[:, None] + 1e-6
@@ -46,246 +72,375 @@ def losses(masks, energy, cross):
     complex_ = (error * soft.square() / (mixture + eps)).mean() * scale
     target = (energy / (mixture + eps)).clamp_min(0) ** 0.2
     magnitude = ((((masks + 1e-4) ** 0.4 - target) * soft).square()).clamp_max(1e3).mean() * scale
-    return {"sdr": sdr.mean(), "complex": complex_, "magnitude": magnitude}
-
-
-def score(parts):
-    """One number to go down. A decibel of SDR is worth as much as some 2 % of compressed error."""
-    return 0.1 * parts["sdr"] + 4.0 * parts["complex"] + 2.0 * parts["magnitude"]
+    return {"sdr": sdr.mean(), "complex": complex_, "magnitude": magnitude}, -sdr
 
 
 def run_batch(net, batch, states, warmup, every):
-    """Forward pass of one batch; returns its losses and the states it ends in.
+    """Forward pass of one batch.
 
-    power (b, t, 4, k), energy and cross (b, t', k, s, c) of the frames phase, phase + every, …
+    Returns the losses, the SDR of each clip and stem (b, s), and the states it ends in.
     """
     power, energy, cross, phase = batch
+    scored = slice(phase + warmup, None, every)
     with torch.no_grad():
         logs, level = net.normalise(power, states["level"])
-    masks, following = net.bands(logs, states, slice(phase, None, every))
+    with torch.autocast("cuda", torch.bfloat16, enabled=power.is_cuda):
+        masks, following = net.bands(logs, states, scored)
+    mixture = power[:, scored, :2].transpose(2, 3)
+    mixture = mixture / (power[:, :, :2].mean((1, 2, 3))[:, None, None, None] + 1e-9)
     skip = warmup // every
-    parts = losses(masks[:, skip:], energy[:, skip:].float(), cross[:, skip:].float())
-    return parts, {"level": level, **following}
+    energy, cross = (x[:, skip:].float() for x in (energy, cross))
+    parts, sdr = losses(masks.float(), energy, cross, mixture)
+    return parts, sdr, {"level": level, **following}
 
 
-def swap_channels(batch):
-    """The same scene seen in a mirror."""
-    power, energy, cross, phase = batch
-    return power[:, :, [1, 0, 2, 3]], energy.flip(4), cross.flip(4), phase
+# --------------------------------------------------------------------------------------------- data
 
 
-def to_tensors(batch):
-    return (*(torch.as_tensor(x) for x in batch[:3]), batch[3])
+class Clips(torch.utils.data.Dataset):
+    """Item n is what step n hears."""
+
+    def __init__(self, takes, statistics, n_frames, settings, on_device):
+        self.takes, self.statistics, self.n_frames = takes, statistics, n_frames
+        self.settings, self.on_device = settings, on_device
+
+    def __len__(self):
+        return 10**9
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng((self.settings["seed"], step))
+        phase = int(rng.integers(self.statistics.every))
+        n = self.statistics.samples(self.n_frames)
+        audio = torch.from_numpy(self.takes.batch(rng, self.settings["batch"], n))
+        if self.on_device:  # the GPU is quicker at transforms than at waiting for them
+            return audio.half(), phase
+        torch.set_num_threads(1)
+        return pack(self.statistics(audio, phase), phase)
 
 
-class Schedule:
-    """Learning rate over wall-clock minutes: up in 1 %, flat, down to nothing over the last part.
+def pack(numbers, phase):
+    """Halve what travels between processes; targets of silence stay finite."""
+    power, energy, cross = numbers
+    return power, energy.clamp(max=6e4).half(), cross.clamp(-6e4, 6e4).half(), phase
 
-    Wall clock, since the machine is shared and the end is not negotiable; the log has the steps.
+
+def fixed_batches(takes, statistics, n_frames, batch):
+    """All takes of a pool from their start, nothing augmented."""
+    n = statistics.samples(n_frames)
+    for first in range(0, len(takes) - batch + 1, batch):
+        audio = np.stack([takes.plain(i, n) for i in range(first, first + batch)])
+        yield pack(statistics(torch.from_numpy(audio), 0), 0)
+
+
+# --------------------------------------------------------------------------------------------- loop
+
+
+class Run:
+    """Everything that a checkpoint keeps, and one step of it."""
+
+    def __init__(self, settings, folder, device):
+        self.settings, self.folder, self.device = settings, folder, device
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(settings["seed"])
+        hop = settings["stages"][0]["hop_length"]
+        self.net = BandNet(hop, **settings["net"]).to(device)
+        self.average = BandNet(hop, **settings["net"]).to(device)
+        self.average.load_state_dict(self.net.state_dict())
+        self.optimisers = self._optimisers()
+        self.step, self.minutes, self.seconds, self.history = 0, 0.0, 0.0, []
+        self.ends = None
+
+    def _optimisers(self):
+        s = self.settings
+        hidden = [p for n, p in self.net.named_parameters() if p.dim() == 2 and "blocks" in n
+                  and n.endswith("weight")]  # fmt: skip
+        rest = {id(p) for p in hidden}
+        rest = [p for p in self.net.parameters() if id(p) not in rest]
+        adam = {"betas": (0.9, 0.98), "weight_decay": 0.0}
+        if s["optimiser"] == "adamw":
+            groups = [{"params": hidden, "weight_decay": s["weight_decay"]}, {"params": rest}]
+            return [torch.optim.AdamW(groups, lr=s["rate"], **adam)]
+        # Orthogonalised momentum for what multiplies vectors, Adam for all else (Jordan, 2024).
+        muon = torch.optim.Muon(
+            hidden, lr=s["rate"], weight_decay=s["weight_decay"], adjust_lr_fn="match_rms_adamw"
+        )
+        return [muon, torch.optim.AdamW(rest, lr=s["rate"], **adam)]
+
+    def learn(self, batch, stage, warmup, every, progress):
+        """One step; returns the loss and its parts."""
+        s, draw = self.settings, np.random.default_rng((self.settings["seed"], 7, self.step))
+        # Half of the clips start in silence, half in the state some other clip ended in: a stream
+        # runs for days and seldom starts.
+        states = self.net.zero_state(s["batch"], self.device)
+        if self.ends is not None:
+            carried = torch.from_numpy(draw.permutation(s["batch"])[: s["batch"] // 2])
+            for name, state in states.items():
+                state[: len(carried)] = self.ends[name][carried.to(self.device)]
+            if draw.random() < 0.5:
+                states["level"][:] = 0
+        parts, sdr, ends = run_batch(self.net, batch, states, warmup, every)
+        self.ends = {name: state.detach().float() for name, state in ends.items()}
+        loss = sum(weight * parts[name] for name, weight in s["losses"].items())
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), s["clip"])
+        rate = stage.get("rate", s["rate"]) * min(
+            1.0, progress / 0.01 + 0.05, max(0.0, (1 - progress) / s["decay"]) + 0.01
+        )
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            if torch.isfinite(norm):
+                optimiser.step()
+        blend = 1 - min(s["ema"], (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            slow, fast = list(self.average.parameters()), list(self.net.parameters())
+            torch._foreach_lerp_(slow, fast, blend)
+        self.step += 1
+        return [float(x) for x in (loss, *parts.values(), -sdr.mean(), norm)], rate
+
+    def at_hop(self, hop_length):
+        """The same weights at another hop length."""
+        for name in ("net", "average"):
+            moved = BandNet(hop_length, **self.settings["net"]).to(self.device)
+            old = getattr(self, name)
+            for theirs, ours in zip(moved.blocks, old.blocks, strict=True):
+                ours.hops = theirs.hops
+            old.hop_length, old.keep = moved.hop_length, moved.keep
+
+    def save(self):
+        """Write last.pt and ema.pt; a crash in between leaves the old ones."""
+        whole = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "ends": self.ends,
+            "step": self.step,
+            "minutes": self.minutes,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+        facts = {
+            "hop_length": self.net.hop_length,
+            "net": self.net.sizes,
+            "steps": self.step,
+            "minutes": round(self.minutes, 1),
+            "hours_of_audio": round(self.seconds / 3600, 1),
+            "seed": self.settings["seed"],
+            "date": datetime.date.today().isoformat(),
+            "machine": "one GPU" if self.device.type == "cuda" else "processor cores",
+            "stages": self.settings["stages"],
+            "started_from": self.settings.get("started_from"),
+        }
+        for name, content in (
+            ("last.pt", whole),
+            ("ema.pt", {"net": self.average.state_dict(), "facts": facts}),
+        ):
+            torch.save(content, self.folder / (name + ".part"))
+            (self.folder / (name + ".part")).rename(self.folder / name)
+
+    def resume(self):
+        """Go on from last.pt, if there is one."""
+        if not (self.folder / "last.pt").exists():
+            return
+        saved = torch.load(self.folder / "last.pt", map_location=self.device)
+        self.net.load_state_dict(saved["net"])
+        self.average.load_state_dict(saved["average"])
+        for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        for name in ("ends", "step", "minutes", "seconds", "history"):
+            setattr(self, name, saved[name])
+
+    def start_from(self, path):
+        """Take over another run's weights, whatever its hop length."""
+        saved = torch.load(path, map_location=self.device)
+        self.net.load_state_dict(saved["net"])
+        self.average.load_state_dict(saved["net"])
+        self.settings["started_from"] = saved["facts"]
+
+
+def train(settings, pool, folder, start=None, minutes=None, threads=0, workers=1, device=None):
+    """Train or resume one run; returns the path of the averaged weights.
+
+    Parameters
+    ----------
+    settings : dict
+        As in a TOML of configs/, with `stages`.
+    pool : Path
+        Folders train, validation and, if there, songs of takes.
+    minutes : float, optional
+        Wall clock for all stages together; without it their `steps` count.
     """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda":
+        settings = settings | settings["cuda"]
+    if threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # decaying memories and moments would crawl
+    torch.backends.cuda.matmul.allow_tf32 = True
+    run = Run(settings, Path(folder), device)
+    if start:
+        run.start_from(start)
+    run.resume()
+    (run.folder / "settings.json").write_text(json.dumps(settings, indent=1))
+    total = sum(stage["steps"] for stage in settings["stages"])
+    pools = {name: Takes(Path(pool) / name) for name in ("train", "validation")}
+    if (Path(pool) / "songs").exists():
+        pools["songs"] = Takes(Path(pool) / "songs")
 
-    def __init__(self, peak, minutes, decay):
-        self.peak, self.minutes, self.decay = peak, minutes, decay
+    with open(run.folder / "log.csv", "a", newline="", buffering=1) as journal:
+        log = csv.writer(journal)
+        begun = 0.0
+        for stage in settings["stages"]:
+            ended = begun + stage["steps"] / total
 
-    def __call__(self, minutes):
-        done = minutes / self.minutes
-        return self.peak * min(1.0, done / 0.01 + 0.05, max(0.0, (1 - done) / self.decay) + 0.01)
+            def progress():
+                return run.minutes / minutes if minutes else run.step / total
+
+            if progress() < ended:
+                run.at_hop(stage["hop_length"])
+                _stage(run, stage, pools, progress, ended, log, workers)
+            begun = ended
+    run.save()
+    draw(run)
+    return run.folder / "ema.pt"
+
+
+def _stage(run, stage, pools, progress, ended, log, workers):
+    s, hop = run.settings, stage["hop_length"]
+    every = max(1, 1024 // hop)
+    n_frames = int(s["seconds"] * SAMPLERATE / hop)
+    warmup = int(s["warmup_s"] * SAMPLERATE / hop) // every * every
+    cuda = run.device.type == "cuda"
+    here = Statistics(BandNet.n_fft, hop, every)
+    there = Statistics(BandNet.n_fft, hop, every, run.device)
+    clips = Clips(pools["train"], here, n_frames, s, cuda)
+    loader = torch.utils.data.DataLoader(
+        clips,
+        sampler=range(run.step, len(clips)),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=cuda,
+    )
+    heard = {
+        name: list(fixed_batches(takes, here, int(8 * SAMPLERATE / hop), 8))
+        for name, takes in pools.items()
+        if name != "train"
+    }
+    recent, clock, saved = [], time.monotonic(), time.monotonic()
+    for batch in loader:
+        if cuda:
+            audio, phase = batch
+            batch = (*there(audio.to(run.device, non_blocking=True).float(), phase), phase)
+        row, rate = run.learn(batch, stage, warmup, every, progress())
+        run.seconds += s["batch"] * s["seconds"]
+        recent.append(row)
+        now = time.monotonic()
+        run.minutes += min(now - clock, 20.0) / 60  # a pause of the whole process is no training
+        clock = now
+        if run.step % 50 == 0:
+            mean = np.mean(recent, 0).round(4).tolist()
+            recent = []
+            row = ["train", run.step, hop, round(run.minutes, 2), round(rate, 6), *mean]
+            log.writerow(row)
+            print(*row, flush=True)
+        done = progress() >= ended
+        if run.step % s["validate_every"] == 0 or done:
+            for name, batches in heard.items():
+                row = validate(run.average, batches, every, run.device)
+                run.history.append([name, run.step, round(run.minutes, 2), *row])
+                log.writerow(run.history[-1])
+                print(*run.history[-1], flush=True)
+            clock = time.monotonic()  # looking is not training either
+        if now - saved > 120:
+            saved = now
+            run.save()
+        if done:
+            return
+
+
+def validate(net, batches, every, device):
+    """Mean SDR of vocals, drums, bass, other where they sound, their mean, and the leak.
+
+    The leak is what an absent stem gets, in dB under the mixture.
+    """
+    rows, leaks = [], []
+    with torch.no_grad():
+        for batch in batches:
+            batch = tuple(x.to(device) if torch.is_tensor(x) else x for x in batch)
+            states = net.zero_state(len(batch[0]), device)
+            _, sdr, _ = run_batch(net, batch, states, 0, every)
+            energy = batch[1].float().sum((1, 2, 4))
+            present = energy > 3e-3 * energy.sum(1, keepdim=True)
+            silent = energy <= 1e-7 * energy.sum(1, keepdim=True)
+            rows.append(torch.where(present, sdr, torch.nan))
+            # error = what leaked; both sides of the SDR carry TAU of the mixture
+            leaks.append(torch.where(silent, 10 ** (-sdr / 10) * TAU - TAU, torch.nan))
+    rows = torch.cat(rows).nanmean(0)
+    leak = 10 * torch.log10(torch.cat(leaks).nanmean().clamp_min(1e-9))
+    return [round(float(x), 3) for x in (*rows, rows.mean(), leak)]
+
+
+def draw(run):
+    """curve.png: validation SDR over minutes."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    figure = Figure(figsize=(8, 4))
+    axes = figure.add_subplot()
+    for name in sorted({row[0] for row in run.history}):
+        rows = [row for row in run.history if row[0] == name]
+        for i, stem in enumerate((*STEMS, "mean")):
+            style = "-" if name == "validation" else ":"
+            axes.plot(
+                [r[2] for r in rows], [r[3 + i] for r in rows], style, c=f"C{i}", label=f"{name} {stem}"
+            )
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("SDR, dB")
+    axes.legend(fontsize=6, ncol=2)
+    axes.grid(alpha=0.3)
+    figure.savefig(run.folder / "curve.png", dpi=100)
+
+
+def load_settings(path):
+    """A TOML of configs/ over the defaults."""
+    with open(path, "rb") as file:
+        given = tomllib.load(file)
+    unknown = set(given) - set(DEFAULTS) - {"stages"}
+    if unknown or not given.get("stages"):
+        raise ValueError(
+            f"{path}: got {sorted(unknown) or 'no stages'}, expected stages and {sorted(DEFAULTS)}"
+        )
+    return DEFAULTS | given
 
 
 def main():
-    args = parse()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    run = args.run
-    run.mkdir(parents=True, exist_ok=True)
-    n_fft, hop_length, _ = PROFILES[args.profile]
-    args.every = args.every or 1024 // hop_length
-
-    net = FirstNet(n_fft, hop_length)
-    if args.start:
-        net.load_state_dict(torch.load(args.start)["net"])
-    average = FirstNet(n_fft, hop_length)
-    average.load_state_dict(net.state_dict())
-    decays = [p for p in net.parameters() if p.dim() > 1]
-    others = [p for p in net.parameters() if p.dim() <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decays, "weight_decay": 1e-3}, {"params": others, "weight_decay": 0.0}],
-        lr=args.rate,
-        betas=(0.9, 0.98),
-    )
-    step, minutes, seconds_seen = 0, 0.0, 0.0
-    if (run / "last.pt").exists():
-        saved = torch.load(run / "last.pt")
-        net.load_state_dict(saved["net"])
-        average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step, minutes, seconds_seen = saved["step"], saved["minutes"], saved["seconds_seen"]
-    rate = Schedule(args.rate, args.minutes, args.decay)
-
-    shape = {"batch": args.batch, "seconds": args.seconds, "every": args.every}
-    library = Library(args.samples, args.cache)
-    rendered = Batches(Mixer(library), n_fft, hop_length, 10**6, seed=args.seed, **shape)
-    start = -(-step // args.reuse)  # rendered batches already used
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(rendered, range(start, 10**6)),
-        batch_size=None,
-        num_workers=1,
-        prefetch_factor=4,
-        multiprocessing_context="spawn",
-    )
-    fresh = iter(loader)
-    unseen = Library(args.samples, args.cache, "validation")
-    unseen = Batches(Mixer(unseen), n_fft, hop_length, 100, seed=args.seed + 1, **shape)
-    validation = [to_tensors(unseen[i]) for i in range(3)]
-
-    (run / "args.json").write_text(
-        json.dumps(
-            {k: str(v) for k, v in vars(args).items()} | {"hours_of_recordings": library.hours()}
-        )
-    )
-    journal = open(run / "log.csv", "a", newline="", buffering=1)  # noqa: SIM115, open until we end
-    log = csv.writer(journal)
-    warmup = int(args.warmup_s * 44100 / hop_length) // args.every * args.every
-    pool, ends, recent = [], None, []
-    clock = last_save = time.monotonic()
-    while minutes < args.minutes:
-        # Every `reuse`-th step hears something new; the others hear one of the last rendered
-        # batches again, mirrored. Rendering and learning then take the same time.
-        draw = np.random.default_rng((args.seed, 7, step))
-        if step % args.reuse == 0 or not pool:
-            batch = to_tensors(next(fresh))
-            pool = [*pool[-args.pool :], batch]
-        else:
-            batch = pool[draw.integers(max(1, len(pool) - 4))]
-        if draw.random() < 0.5:
-            batch = swap_channels(batch)
-
-        # Half of the clips start in silence, half in the state some other clip ended in: a stream
-        # runs for days and seldom starts.
-        states = net.zero_state(args.batch)
-        if ends is not None:
-            carried = torch.from_numpy(draw.permutation(args.batch)[: args.batch // 2])
-            for name, state in states.items():
-                state[: len(carried)] = ends[name][carried]
-            if draw.random() < 0.5:
-                states["level"][:] = 0
-        parts, ends = run_batch(net, batch, states, warmup, args.every)
-        ends = {name: state.detach() for name, state in ends.items()}
-        loss = score(parts)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = rate(minutes)
-        if torch.isfinite(norm):
-            optimiser.step()
-        blend = 1 - min(args.ema, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for slow, fast in zip(average.parameters(), net.parameters(), strict=True):
-                slow.lerp_(fast, blend)
-
-        step += 1
-        seconds_seen += args.batch * args.seconds
-        recent.append(
-            [float(loss.detach()), *(float(v.detach()) for v in parts.values()), float(norm)]
-        )
-        now = time.monotonic()
-        # A pause of the whole process is not training time.
-        minutes += min(now - clock, 20.0) / 60
-        clock = now
-        if step % 50 == 0:
-            mean = np.mean(recent, 0).round(4).tolist()
-            recent = []
-            stamp = datetime.datetime.now().strftime("%H:%M:%S")
-            row = [stamp, step, round(minutes, 2), round(rate(minutes), 6), *mean]
-            log.writerow(["train", *row])
-            print("train", *row, flush=True)
-        if step % args.validate == 0:
-            row = validate(average, validation, warmup, args)
-            log.writerow(["validation", step, *row])
-            print("validation", step, *row, flush=True)
-        if now - last_save > 120 or minutes >= args.minutes:
-            last_save = now
-            save(run, net, average, optimiser, step, minutes, seconds_seen, args, library)
-
-
-def validate(net, batches, warmup, args):
-    """Mean losses over fixed batches of sources no training batch has."""
-    with torch.no_grad():
-        rows = []
-        for batch in batches:
-            parts, _ = run_batch(net, batch, net.zero_state(args.batch), warmup, args.every)
-            rows.append([float(score(parts)), *(float(v) for v in parts.values())])
-    return np.mean(rows, 0).round(4).tolist()
-
-
-def save(run, net, average, optimiser, step, minutes, seconds_seen, args, library):
-    facts = {
-        "profile": args.profile,
-        "steps": step,
-        "minutes": round(minutes, 1),
-        "hours_of_audio": round(seconds_seen / 3600, 1),
-        "hours_of_new_mixes": round(seconds_seen / args.reuse / 3600, 1),
-        "hours_of_recordings": round(library.hours(), 2),
-        "seed": args.seed,
-        "date": datetime.date.today().isoformat(),
-    }
-    before = torch.load(args.start)["facts"] if args.start else None
-    if before:
-        facts["started_from"] = before
-    whole = {
-        "net": net.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-        "minutes": minutes,
-        "seconds_seen": seconds_seen,
-    }
-    for name, content in (
-        ("last.pt", whole),
-        ("ema.pt", {"net": average.state_dict(), "facts": facts}),
-    ):
-        torch.save(content, run / (name + ".part"))
-        (run / (name + ".part")).rename(run / name)
-
-
-def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
-    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
-    parser.add_argument(
-        "--run", type=Path, required=True, help="folder of this run, outside the repository"
-    )
-    parser.add_argument(
-        "--from", dest="start", type=Path, help="ema.pt of another profile to start from"
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="live")
-    parser.add_argument("--minutes", type=float, default=75, help="wall clock, pauses left out")
-    parser.add_argument(
-        "--rate", type=float, default=2e-3, help="peak; 3e-3 is where it gets unsteady"
-    )
-    parser.add_argument(
-        "--decay", type=float, default=0.5, help="last part of the run in which the rate falls"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=8, help="clips; more steps beat bigger ones here"
-    )
-    parser.add_argument("--seconds", type=float, default=2.8)
-    parser.add_argument("--warmup-s", type=float, default=0.4, help="heard but not scored")
-    parser.add_argument(
-        "--every",
-        type=int,
-        help="score every n-th frame; default one in 1024 samples, since frames overlap by more",
-    )
-    parser.add_argument("--reuse", type=int, default=2, help="steps per rendered batch")
-    parser.add_argument("--pool", type=int, default=40, help="rendered batches kept for reuse")
-    parser.add_argument("--ema", type=float, default=0.997)
-    parser.add_argument("--validate", type=int, default=200, help="steps between validations")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--pool", type=Path, default=Path("../takes"))
+    parser.add_argument("--run", type=Path, required=True, help="a folder outside the repository")
+    parser.add_argument("--start", type=Path, help="ema.pt of another run to start from")
+    parser.add_argument("--minutes", type=float, help="wall clock instead of the stages' steps")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON")
+    args = parser.parse_args()
+    settings = load_settings(args.config)
+    for change in args.set:
+        key, value = change.split("=", 1)
+        settings[key] = json.loads(value)
+    path = train(
+        settings, args.pool, args.run, args.start, args.minutes, args.threads, args.workers,
+        args.device,
+    )  # fmt: skip
+    print(path, parameters(BandNet(256, **settings["net"])), "parameters")
 
 
 if __name__ == "__main__":

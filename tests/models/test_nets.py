@@ -1,69 +1,118 @@
-"""The torch network and its making; skips itself without torch."""
-
-import json
-import sys
-from pathlib import Path
+"""The band family in torch; skips itself without torch."""
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[2] / "models"))
 
-import nets  # noqa: E402
+from models import nets, spectra  # noqa: E402
 
-MODELS = Path(nets.__file__).parent
-
-
-@pytest.mark.parametrize("profile", nets.PROFILES)
-def test_windows_reconstruct(profile):
-    n_fft, hop, _ = nets.PROFILES[profile]
-    product = nets.asymmetric_window(n_fft, hop) * nets.synthesis_window(n_fft, hop)
-    overlapped = product[-2 * hop : -hop] + product[-hop:]
-    np.testing.assert_allclose(overlapped, 1, atol=1e-12)
+HOPS = (128, 256, 512, 1024)
 
 
-@pytest.mark.parametrize("n_fft", [1024, 2048])
-def test_every_bin_gets_a_whole_mask(n_fft):
-    np.testing.assert_allclose(nets.interpolation(n_fft).sum(0), 1, atol=1e-12)
-    assert (nets.filterbank(n_fft).sum(1) > 0).all()
-
-
-def test_steps_equal_the_whole_sequence():
-    net = nets.FirstNet().eval()
-    mix = torch.randn(2, 30, 2, 1025, 2, generator=torch.Generator().manual_seed(0))
+def random_net(hop_length, **sizes):
+    """A net that does more than its initial weights would."""
+    torch.manual_seed(0)
+    net = nets.BandNet(hop_length, **({"channels": 8, "blocks": 2} | sizes)).eval()
     with torch.no_grad():
-        whole, _ = net(mix)
+        for p in net.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    return net
+
+
+def noise(b, t):
+    draw = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(b, t, 2, 1025, 2, generator=draw)
+        * torch.logspace(-2, 1, t)[:, None, None, None]
+    )
+
+
+@pytest.mark.parametrize("hop_length", HOPS)
+def test_steps_equal_the_whole_sequence(hop_length):
+    net, mix = random_net(hop_length), noise(2, 30)
+    with torch.no_grad():
+        whole, last = net(mix)
         state = net.zero_state(2)
         for t in range(30):
             masks, state = net.step(mix[:, t], state)
             torch.testing.assert_close(masks, whole[:, t], atol=1e-5, rtol=0)
+    for name, value in last.items():
+        torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-4)
 
 
-def test_leak_has_the_gradient_of_the_loop_it_replaces():
-    draw = torch.Generator().manual_seed(0)
-    gate = torch.rand(2, 3, 5, 4, generator=draw, dtype=torch.double, requires_grad=True)
-    new = torch.randn(2, 3, 5, 4, generator=draw, dtype=torch.double, requires_grad=True)
-    start = torch.randn(2, 3, 4, generator=draw, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(nets.leak, (gate, new, start))
-
-
-@pytest.mark.parametrize("path", sorted(MODELS.glob("first_*.onnx")), ids=lambda path: path.stem)
-def test_released_file_steps_like_a_whole_sequence_in_torch(path):
-    """The weights are read back from the file: this holds for the file, not for a checkpoint."""
-    onnx = pytest.importorskip("onnx")
-    export = pytest.importorskip("export")
-    facts = json.loads(path.with_suffix(".json").read_text())
-    net = nets.FirstNet(facts["n_fft"], facts["hop_length"]).eval()
-    net.load_state_dict(export.weights_of(onnx.load(path), net))
-    f = facts["n_fft"] // 2 + 1
-    rng = np.random.default_rng(0)
-    mix = (rng.standard_normal((60, 1, 2, f, 2)) * 5).astype(np.float32)
+def test_no_future_frame_influences_a_mask():
+    net, mix = random_net(256), noise(1, 20)
     with torch.no_grad():
-        whole = net(torch.from_numpy(mix.transpose(1, 0, 2, 3, 4)))[0][0].numpy()
-    session = export.session(path)
-    states = {q["name"]: np.zeros((1, *q["shape"]), np.float32) for q in facts["states"]}
-    for t, frame in enumerate(mix):
-        masks, *following = session.run(None, {"mix": frame, **states})
-        states = dict(zip(states, following, strict=True))
-        np.testing.assert_allclose(masks[0], whole[t], atol=1e-4)
+        before, _ = net(mix)
+        mix[:, 12:] *= -30
+        after, _ = net(mix)
+    assert torch.equal(before[:, :12], after[:, :12])
+    assert not torch.equal(before[:, 12:], after[:, 12:])
+
+
+def test_masks_sum_to_one_and_do_not_depend_on_gain():
+    net, mix = random_net(512), noise(1, 20)
+    with torch.no_grad():
+        masks, _ = net(mix)
+        louder, _ = net(8 * mix)
+    torch.testing.assert_close(masks.sum(2), torch.ones_like(masks[:, :, 0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(masks, louder, atol=1e-2, rtol=0)
+
+
+def test_a_decay_reaches_as_far_in_seconds_at_every_hop():
+    """With the same input all the time, four frames of hop 128 move as far as one of 512."""
+    u = torch.randn(1, 1, nets.N_TOKENS, 24, generator=torch.Generator().manual_seed(2))
+    start = torch.ones(1, nets.N_TOKENS, 8)
+    ends = []
+    for hop_length in (128, 256, 512):
+        block = random_net(hop_length).blocks[0]
+        with torch.no_grad():
+            _, memory = block._remember(u.expand(512 // hop_length, -1, -1, -1), start)
+        ends.append(memory)
+    torch.testing.assert_close(ends[0], ends[2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(ends[1], ends[2], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [nets._Walk, nets._Doubling])
+@pytest.mark.parametrize("n_frames", [1, 2, 37])
+def test_scans_are_the_loop_they_replace_and_have_its_gradient(kind, n_frames):
+    draw = torch.Generator().manual_seed(0)
+    shape = (n_frames, 2, 3)
+    keep = torch.rand(shape, generator=draw, dtype=torch.double, requires_grad=True)
+    new = torch.randn(shape, generator=draw, dtype=torch.double, requires_grad=True)
+    start = torch.randn(shape[1:], generator=draw, dtype=torch.double, requires_grad=True)
+    h, expected = start, []
+    for t in range(n_frames):
+        h = keep[t] * h + new[t]
+        expected.append(h)
+    torch.testing.assert_close(kind.apply(keep, new, start), torch.stack(expected))
+    assert torch.autograd.gradcheck(kind.apply, (keep, new, start))
+
+
+def test_multiplications_are_those_torch_counts():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = random_net(256, channels=16)
+    logs, state = torch.zeros(1, 1, 4, nets.N_BANDS), net.zero_state(1)
+    with FlopCounterMode(display=False) as counted:
+        net.bands(logs, state)
+    assert counted.get_total_flops() == 2 * net.macs()
+
+
+@pytest.mark.parametrize("profile", spectra.PROFILES)
+def test_windows_are_those_of_the_daemon(profile):
+    from stemd import spec
+    from stemd.kernels.window import window_pair
+
+    n_fft, hop_length, window = spectra.PROFILES[profile]
+    ours = spectra.asymmetric_window(n_fft, hop_length)
+    np.testing.assert_allclose(ours, window_pair(n_fft, hop_length)[0], atol=1e-6)
+    theirs = spec.PROFILES[profile]
+    assert (theirs.n_fft, theirs.hop_length, theirs.window) == (n_fft, hop_length, window)
+
+
+def test_every_bin_gets_a_whole_mask_and_every_band_a_bin():
+    np.testing.assert_allclose(spectra.interpolation().sum(0), 1, atol=1e-12)
+    assert (spectra.filterbank().sum(1) > 0).all()
+    np.testing.assert_array_equal(spectra.filterbank().sum(0), 1)

@@ -1,0 +1,155 @@
+"""Statistics, losses and the loop; skips itself without torch."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+for needed in ("scipy", "soxr", "soundfile"):
+    pytest.importorskip(needed)
+
+from models import spectra, takes, train  # noqa: E402
+from models.nets import BandNet  # noqa: E402
+
+TINY = {"channels": 8, "blocks": 1, "tokens": 8, "whole": 16, "reduced": 1}
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """Noise, tones and clicks as takes: enough to learn something from."""
+    folder = tmp_path_factory.mktemp("takes")
+    rng = np.random.default_rng(0)
+    n = 4 * 44100
+    t = np.arange(n) / 44100
+    for part in ("train", "validation"):
+        (folder / part).mkdir()
+        for index in range(8):
+            take = np.zeros((5, 2, n), np.float32)
+            take[0] = 0.1 * np.sin(2 * np.pi * rng.uniform(300, 900) * t)
+            take[1] = 0.1 * rng.standard_normal(n) * (np.sin(2 * np.pi * 2 * t) > 0.9)
+            take[2] = 0.1 * np.sin(2 * np.pi * rng.uniform(40, 90) * t)
+            take[3] = 0.02 * rng.standard_normal((2, n))
+            takes.write(folder / part, index, take)
+    return folder
+
+
+def test_statistics_equal_their_slow_twin():
+    rng = np.random.default_rng(0)
+    hop, every, phase = 512, 2, 1
+    statistics = spectra.Statistics(2048, hop, every)
+    audio = rng.standard_normal((1, 5, 2, statistics.samples(6))).astype(np.float32)
+    power, energy, cross = statistics(torch.from_numpy(audio), phase)
+    window = spectra.asymmetric_window(2048, hop)
+    frames = np.stack([audio[0, ..., i * hop : i * hop + 2048] for i in range(6)], 2)
+    x = np.fft.rfft(frames * window)  # (s + 1, c, t, f)
+    mix, bands = x.sum(0), spectra.filterbank().T
+    left, right = mix
+    views = np.stack([left, right, (left + right) / 2, (left - right) / 2], 1)
+    np.testing.assert_allclose(power[0], np.abs(views) ** 2 @ bands, rtol=1e-3)
+    scale = 1 / float(power[:, :, :2].mean())
+    order = (2, 3, 0, 1)  # (s, c, t, k) -> (t, k, s, c)
+    stems = x[:4, :, phase::every]
+    slow = (np.abs(stems) ** 2 @ bands).transpose(order) * scale
+    np.testing.assert_allclose(energy[0], slow, rtol=1e-3)
+    slow = ((stems * mix[:, phase::every].conj()).real @ bands).transpose(order) * scale
+    np.testing.assert_allclose(cross[0], slow, atol=1e-3)
+
+
+def test_loss_sees_the_squared_error_of_masked_spectra():
+    """Band statistics and masked spectra must agree on the SDR of a mask."""
+    rng = np.random.default_rng(1)
+    shape = (5, 2, 6, 1025)
+    stems = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    mix, stems = stems.sum(0), stems[:4]  # the fifth belongs to nobody
+    bands = spectra.filterbank().T
+    order = (2, 3, 0, 1)
+    energy = (np.abs(stems) ** 2 @ bands).transpose(order)
+    cross = ((stems * mix.conj()).real @ bands).transpose(order)
+    mixture = (np.abs(mix) ** 2 @ bands).transpose(1, 2, 0)
+    e, c, m = (torch.tensor(x[None], dtype=torch.float32) for x in (energy, cross, mixture))
+    _, sdr = train.losses(torch.full_like(e, 0.3), e, c, m)
+    error = (np.abs(stems - 0.3 * mix) ** 2).sum((1, 2, 3))
+    expected = 10 * np.log10((np.abs(stems) ** 2).sum((1, 2, 3)) / error)
+    np.testing.assert_allclose(sdr[0], expected, atol=0.05)  # TAU softens it a little
+
+
+@pytest.mark.parametrize("present", [0.0, 1.0])
+def test_loss_is_finite_for_silence_and_for_absent_stems(present):
+    energy = torch.zeros(1, 4, spectra.N_BANDS, 4, 2)
+    energy[..., 1, :] = present
+    masks = torch.full_like(energy, 0.25, requires_grad=True)
+    parts, _ = train.losses(masks, energy, energy, energy.sum(3))
+    sum(parts.values()).backward()
+    assert all(torch.isfinite(x) for x in parts.values())
+    assert torch.isfinite(masks.grad).all()
+
+
+def test_clips_are_the_same_every_time_and_their_mixture_is_their_sum(pool):
+    one, two = (takes.Takes(pool / "train").batch(np.random.default_rng(3), 4, 9000) for _ in "ab")
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (4, 5, 2, 9000)
+    assert np.isfinite(one).all()
+
+
+def test_an_empty_pool_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"got no take_\*\.npy, expected rendered takes"):
+        takes.Takes(tmp_path)
+
+
+def settings(steps):
+    stages = [{"hop_length": 1024, "steps": steps - steps // 3}]
+    stages.append({"hop_length": 512, "steps": steps // 3})
+    return train.DEFAULTS | {
+        "net": TINY, "batch": 4, "seconds": 0.6, "warmup_s": 0.1, "stages": stages,
+        "optimiser": "adamw", "validate_every": 10**6, "rate": 5e-3, "seed": 3,
+    }  # fmt: skip
+
+
+def weights(path):
+    return torch.load(path)["net"]
+
+
+def test_a_run_learns_and_ends_the_same_when_it_was_interrupted(pool, tmp_path, monkeypatch):
+    straight = train.train(settings(60), pool, tmp_path / "one", threads=1, workers=0, device="cpu")
+    history = torch.load(tmp_path / "one" / "last.pt")["history"]
+    untrained = BandNet(512, **TINY)
+    statistics = spectra.Statistics(2048, 512, 2)
+    heard = list(train.fixed_batches(takes.Takes(pool / "validation"), statistics, 80, 8))
+    before = train.validate(untrained, heard, 2, torch.device("cpu"))
+    assert history[-1][-2] > before[-2] + 0.5  # mean SDR, dB
+
+    learn = train.Run.learn
+
+    def interrupted(run, *args):
+        if run.step == 13:
+            run.save()
+            raise KeyboardInterrupt
+        return learn(run, *args)
+
+    monkeypatch.setattr(train.Run, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(settings(60), pool, tmp_path / "two", threads=1, workers=0, device="cpu")
+    monkeypatch.setattr(train.Run, "learn", learn)
+    resumed = train.train(settings(60), pool, tmp_path / "two", threads=1, workers=0, device="cpu")
+    for name, value in weights(straight).items():
+        torch.testing.assert_close(weights(resumed)[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_unknown_settings_are_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text("rat = 1\n[[stages]]\nhop_length = 512\nsteps = 1\n")
+    with pytest.raises(ValueError, match=r"wrong.toml: got \['rat'\], expected stages and"):
+        train.load_settings(path)
+
+
+@pytest.mark.parametrize("hop_length", [128, 256, 512])
+def test_the_exported_step_equals_the_network(hop_length, tmp_path):
+    pytest.importorskip("onnx")
+    export = pytest.importorskip("models.export")
+    from tests.models.test_nets import random_net
+
+    import onnx
+
+    net = random_net(hop_length)
+    model, states = export.build(net)
+    onnx.save(model, tmp_path / "x.onnx")
+    assert export.check(tmp_path / "x.onnx", net, states) < 1e-5
