@@ -1,0 +1,117 @@
+"""Things that play a pitch: recorded groups of one-shots, patches, plucked strings.
+
+`play(pitch, length, velocity)` gives (c, m) float32, m a little longer than `length`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.library import SAMPLERATE
+from models.render import synth
+from models.render.audio import fade_out, pick, repitch
+
+STRENGTH = {"pp": 0.1, "p": 0.3, "mp": 0.45, "mf": 0.6, "f": 0.8, "ff": 0.95, "fff": 1.0}
+
+
+@dataclass(frozen=True)
+class Instrument:
+    play: Callable
+    low: int
+    high: int
+    name: str
+
+
+def strength(entry):
+    """0 … 1 of a manifest's velocity: pp … fff, 2/4, vl3; None where it says nothing."""
+    mark = entry["velocity"]
+    if mark in STRENGTH:
+        return STRENGTH[mark]
+    if "/" in mark:
+        part, whole = mark.split("/")
+        return int(part) / int(whole)
+    if mark.startswith("vl"):
+        return int(mark[2:]) / 5
+    return None
+
+
+def groups_of(entries):
+    """Pitched one-shots by folder and instrument, those of three notes and more."""
+    groups = {}
+    for entry in entries:
+        if entry["kind"] == "one-shot" and entry["pitch"] is not None:
+            groups.setdefault((entry["folder"], entry["instrument"]), []).append(entry)
+    return [group for group in groups.values() if len({e["pitch"] for e in group}) > 2]
+
+
+def sampler(rng, library, group):
+    """A recorded instrument; each instance has its own detuning, damping and habits."""
+    pitches = np.array([e["pitch"] for e in group])
+    loud = [strength(e) for e in group]
+    forces = np.array([0.6 if force is None else force for force in loud])
+    detune = rng.normal(0, 0.08)
+    stretch = rng.random() < 0.3  # a neighbour stretched by a third is one more instrument
+    release = int(rng.uniform(0.02, 0.25) * SAMPLERATE)
+
+    def play(pitch, length, velocity=0.8):
+        far = np.abs(pitches - pitch) + 3.0 * np.abs(forces - velocity)
+        near = np.flatnonzero(far <= far.min() + (5 if stretch else 1))
+        entry = group[pick(rng, near)]
+        semitones = pitch - entry["pitch"]
+        while abs(semitones) > 14:  # beyond an octave it is no longer the instrument
+            semitones -= 12 * np.sign(semitones)
+        ratio = 2 ** ((semitones + detune) / 12)
+        start = entry["lead"]
+        audio = repitch(library.read(entry, start, int((length + release) * ratio) + 8), ratio)
+        audio = audio[:, : length + release].copy()
+        if audio.shape[1] > length:
+            audio[:, length:] *= np.linspace(1, 0, audio.shape[1] - length, dtype=np.float32)
+        fade_out(audio, 256)
+        return audio * np.float32(0.5 * (0.3 + 0.7 * velocity) / (entry["peak"] + 1e-6))
+
+    return Instrument(play, int(pitches.min()) - 5, int(pitches.max()) + 5, group[0]["folder"])
+
+
+def patch(rng, role, low=24, high=96, wave=None):
+    """A synthesiser; see `synth.draw_patch` for the roles, `synth` for the waves."""
+    drawn = synth.draw_patch(rng, role)
+    if wave is not None:
+        drawn["wave"] = wave
+
+    def play(pitch, length, velocity=0.8, glide_from=None):
+        return synth.note(rng, drawn, pitch, max(length, 400), velocity, glide_from)
+
+    return Instrument(play, low, high, f"synth {role}")
+
+
+def strings(rng, role, low=40, high=84):
+    """Plucked strings; see `synth.draw_string` for the roles."""
+    drawn = synth.draw_string(rng, role)
+
+    def play(pitch, length, velocity=0.8):
+        return synth.string(rng, drawn, pitch, max(length, 400), velocity)
+
+    return Instrument(play, low, high, f"string {role}")
+
+
+def pitch_of(audio):
+    """MIDI pitch (float) of a one-shot, from the peak of its autocorrelation; None if unclear.
+
+    audio : (c, n)
+    """
+    x = audio.mean(0)[: SAMPLERATE // 2]
+    if x.size < 4096:
+        return None
+    spectrum = np.fft.rfft(x * np.hanning(x.size), 2 * x.size)
+    r = np.fft.irfft(np.abs(spectrum) ** 2)[: x.size]
+    r = r / (r[0] + 1e-12) / np.linspace(1, 0.05, r.size)
+    first, last = SAMPLERATE // 500, SAMPLERATE // 25
+    crossing = int(np.argmax(r < 0))
+    first = max(first, crossing)
+    if first >= last or crossing == 0:
+        return None
+    lag = first + int(np.argmax(r[first:last]))
+    if r[lag] < 0.4:
+        return None
+    return 69 + 12 * np.log2(SAMPLERATE / lag / 440)
