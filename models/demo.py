@@ -1,10 +1,9 @@
 """Cut the demo loop the daemon ships, and the held-out clip the tests hear.
 
-    python models/demo.py --samples ../shared/samples
+    python -m models.demo --samples ../shared/samples
 
 Both are made of "Everything is Free" by Software-Entwicklungskit (CC0 1.0) and of nothing else.
-The loop is of a song the models were trained on, so it flatters them; the clip is of a song they
-never heard.
+Both are of a song no model was trained on.
 """
 
 import argparse
@@ -29,11 +28,8 @@ LOOP = (  # file, start within it in seconds, gain in dB
     ("other/eif_lithium/lithium_s14_other.ogg", 146 * BAR_S - 280, 6.0),
 )
 
-CLIP_START_S, CLIP_S = 10.0, 6.0  # the voice sings through, with one breath at the end
-CLIP_SECTION = "eif_potassium/potassium_s10"
-CLIP_GAIN_DB = {
-    "other": 12.0
-}  # 20 dB below the rest in the song; nothing to hear or to score there
+CLIP_START_S, CLIP_S = 13.5, 6.0  # voice and drums all the way, bass in the last second and a half
+CLIP_SECTION = "eif_lithium/lithium_s05"
 
 
 def load(path):
@@ -64,8 +60,7 @@ def make_clip(samples):
     stems = {}
     for stem in STEMS:
         files = sorted((samples / stem).glob(f"{CLIP_SECTION}_*.ogg"))
-        gain = 10 ** (CLIP_GAIN_DB.get(stem, 0.0) / 20)
-        stems[stem] = gain * sum(load(path) for path in files)[start : start + length]
+        stems[stem] = sum(load(path) for path in files)[start : start + length]
     return stems
 
 
