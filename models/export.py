@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.bandnet import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, BandNet, parameters
 from models.graph import DATA, Graph, noise_frames, stepped, write
+from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, BandNet, parameters
 from models.spectra import N_BANDS, N_LOW, PROFILES
 
 

@@ -1,7 +1,7 @@
 """Train a net of the band family: one loop, one file, one TOML per released model.
 
-    python -m models.train models/configs/quality.toml --pool ../takes --run ../runs/quality
-    python -m models.train models/configs/live.toml --pool ../takes --run ../runs/live --start ../runs/quality/ema.pt
+    python -m models.train models/configs/base.toml --run ../runs/base
+    python -m models.train models/configs/live.toml --run ../runs/live --start ../runs/base/ema.pt
 
 A run is a list of stages; each says at which hop length, for how many steps and at which peak
 rate. `--minutes` squeezes the whole list into a time instead: the shares stay. A run folder holds
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.nets import BandNet, parameters
 from models.library import SAMPLERATE
+from models.nets import BandNet, parameters
 from models.spectra import Statistics
 from models.takes import Takes
 
@@ -397,7 +397,11 @@ def draw(run):
         for i, stem in enumerate((*STEMS, "mean")):
             style = "-" if name == "validation" else ":"
             axes.plot(
-                [r[2] for r in rows], [r[3 + i] for r in rows], style, c=f"C{i}", label=f"{name} {stem}"
+                [r[2] for r in rows],
+                [r[3 + i] for r in rows],
+                style,
+                c=f"C{i}",
+                label=f"{name} {stem}",
             )
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("SDR, dB")

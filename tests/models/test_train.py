@@ -145,9 +145,9 @@ def test_unknown_settings_are_refused_in_a_sentence(tmp_path):
 def test_the_exported_step_equals_the_network(hop_length, tmp_path):
     pytest.importorskip("onnx")
     export = pytest.importorskip("models.export")
-    from tests.models.test_nets import random_net
-
     import onnx
+
+    from tests.models.test_nets import random_net
 
     net = random_net(hop_length)
     model, states = export.build(net)
