@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 STEMS = ("vocals", "drums", "bass", "other")
 DATA = (
     "Mixes rendered from the openly licensed recordings named in NOTICE.md: sections of real "
-    "songs, loops, phrases, speech, one-shots and synthesisers played by a sequencer, mixed and staged"
+    "songs, loops, phrases, speech, one-shots and synthesisers played by a sequencer, mixed, staged"
 )
 
 

@@ -207,7 +207,8 @@ class Block(nn.Module):
 
     def _remember(self, u, start):
         """Gated linear recurrence: (t, b, …, 3 n) -> (t, b, …, n), and the last state."""
-        new, forget, gate = u.chunk(3, -1)
+        # Not in bfloat16, should autocast have made it so: there 0.998 and 1 are the same decay.
+        new, forget, gate = u.float().chunk(3, -1)
         if self.hops == 1:
             keep = torch.sigmoid(-forget)
         else:
