@@ -1,269 +1,366 @@
-"""Score released models on two songs they never heard, as the daemon would have played them.
+"""Score models on stems as the daemon would have played them, beside what costs nothing and what
+knows the truth.
 
-    python models/evaluate.py first_live first_tight --samples ../shared/samples
+    python -m models.testset --samples ../shared/samples --out ../testset
+    python -m models.evaluate band_live band_tight --set ../testset
+    python -m models.evaluate band_live --quick       # usdr of some seconds, nothing is written
+    python -m models.evaluate runs/live/band_live.onnx --out live_scores.json
 
-The ONNX file is stepped frame by frame, each frame's stems are synthesised and overlap-added, and
-the result is compared with the stems, delay taken out. Beside the model stand what costs nothing
-(every stem = a quarter of the mix; every stem = the mix) and what no real mask of these bins can
-beat by much (the ratio mask made from the true stems, same window).
+Every item is fed to the daemon's own `Separator` with its `MaskNet` in blocks of 480 samples, and
+what comes out is compared after `spec.latency` samples. The same material is scored at 44.1 kHz, as
+it is, and resampled to 48 kHz. Definitions of the numbers: `models/scores.py`; of the baselines:
+`models/baselines.py`; of the material: `models/testset.py`.
 
-Three kinds of material: `song`, the balance as released, where some stems hide 25 dB under the
-others; `levelled`, the same songs with each stem brought to the same loudness first; and `unseen`,
-twenty seeded mixes of singers, kits and instruments that are in no training mix.
-Scores in dB:
-
-usdr     10 log10(sum s^2 / sum (s - estimate)^2) over all sections with the stem, the mean of songs
-median   the same in frames of one second where the stem sounds, the median of all frames. It is
-         close to BSS Eval v4's SDR but allows no distortion filter: it reads lower, never higher.
-museval  BSS Eval v4 itself (framewise, median), when museval is installed and --museval is given
-leak     energy in the estimate of a stem that is absent, over the mixture's: lower is better
+Baselines depend on the items and the window alone and are computed once (`cache/` of the set). SIR
+and SAR come from museval at 12 s of work an item, hence of `--bss` items only, 10 s of each; every
+other number is of all items.
 
 Results go into the model's .json under `scores`, and from there into its card.
 """
 
 import argparse
+import hashlib
 import json
+import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
-import scipy.fft
-import soundfile as sf
-from export import STEMS, session
-from nets import asymmetric_window, synthesis_window
+import soxr
 
-SAMPLERATE = 44100
-SPLIT = Path(__file__).parent / "split.json"
-# Judged alone and together: whether a kick under the bass line is bass is the producer's choice,
-# and the producer of the test songs chose yes.
-GROUPS = {**{stem: [s] for s, stem in enumerate(STEMS)}, "drums+bass": [1, 2]}
-SECTION_S = 12  # of the 20 s of each section: the rest repeats
-SILENT = 10 ** (-60 / 10)  # mean square under which a stem counts as absent
+from models import baselines
+from models.scores import ItemScores, measure, oracle_gain, summarise
+from models.streamed import BLOCKSIZES, separate, spec_of
+from models.testset import SAMPLERATE, read_set, set_digest
+from stemd.processors.masknet import MaskNet
+from stemd.spec import STEMS
 
-
-def sections(samples, song):
-    """Every section of a song that has two stems or more: [(s, 2, n) float64]."""
-    groups = {}
-    for path in sorted(Path(samples).glob(f"*/{song}/*.ogg")):
-        groups.setdefault(path.stem.split("_")[1], []).append(path)
-    result = []
-    for _, paths in sorted(groups.items()):
-        if len({path.parts[-3] for path in paths}) < 2:
-            continue
-        stems = None
-        for path in paths:
-            audio, samplerate = sf.read(path, SECTION_S * SAMPLERATE, always_2d=True)
-            assert samplerate == SAMPLERATE
-            if stems is None:
-                stems = np.zeros((4, 2, len(audio)))
-            stems[STEMS.index(path.parts[-3])] += audio.T  # (n, 1) is heard on both sides
-        result.append(stems)
-    return result
+HERE = Path(__file__).parent
+RATES = (44100, 48000)
+CLASSIC = "cnn_classic"  # what nets are compared with, once it is there
+CACHE = 3  # counts up when a baseline or a score means something else than before
+QUICK_S, QUICK_ITEMS = 8, {"songs": 6, "rendered": 12}
+BSS_S, BSS_ITEMS = 10, 6
+BSS_OF = ("model", "ratio_mask", "hpss")  # the mixture has no artefacts
+LABELS = {
+    "mixture": "the mixture",
+    "quarter_mix": "a quarter of it",
+    "hpss": "hpss, causal",
+    CLASSIC: "`cnn_classic`",
+    "model": "**this model**",
+    "ratio_mask": "true ratio mask",
+    "binary_mask": "true binary mask",
+}
 
 
-def levelled(stems):
-    """The same stems, each as loud as the others where it sounds."""
-    result = np.zeros_like(stems)
-    for s, audio in enumerate(stems):
-        power = (audio**2).mean(0)
-        loud = power > 0.01 * power.max()
-        if power.mean() > SILENT:
-            result[s] = audio * (0.05 / np.sqrt(power[loud].mean()))
-    return result
+class Bench:
+    """Items at one rate, and what has been measured on them.
 
+    Parameters
+    ----------
+    folder : Path
+        Test set; a folder `cache` is made in it.
+    items : list of Item
+    samplerate : int
+    seconds : float or None
+        From the start of each item.
+    bss : set of str
+        Names of the items that museval sees.
+    """
 
-CHUNK = 512  # frames transformed at once; the model still sees them one by one
+    def __init__(self, folder, items, samplerate, seconds=None, bss=(), flicker=True):
+        self.folder = Path(folder) / "cache"
+        self.items = items
+        self.samplerate = samplerate
+        self.seconds = seconds
+        self.bss = bss
+        self.flicker = flicker
 
+    def sources(self, item):
+        """(5, 2, n) float32 at our rate; the mixture is their sum."""
+        sources = item.read(self.seconds)
+        if item.samplerate == self.samplerate:
+            return sources
+        return np.stack(
+            [
+                soxr.resample(source.T, item.samplerate, self.samplerate, "VHQ").T
+                if source.any()
+                else np.zeros((2, round(source.shape[1] * self.samplerate / item.samplerate)))
+                for source in sources
+            ]
+        ).astype(np.float32)
 
-def unseen_mixes(samples, cache, count=20, seconds=8, seed=11):
-    """Mixes of validation sources, brought to one peak level: [(s, 2, n)]."""
-    from data import Library, Mixer
+    def score(self, item, sources, estimates, with_bss):
+        """ItemScores of one item."""
+        mix = sources.sum(0)
+        stems = sources[: len(STEMS)]
+        result = measure(stems, estimates, mix, self.samplerate, flicker=self.flicker)
+        if with_bss and item.name in self.bss:
+            n = BSS_S * self.samplerate
+            part = measure(
+                stems[..., :n], estimates[..., :n], mix[:, :n], self.samplerate, bss=True
+            )
+            result.bss = part.bss
+        return result
 
-    mixer = Mixer(Library(samples, cache, "validation"))
-    mixes = []
-    for i in range(count):
-        stems = mixer.scene(np.random.default_rng((seed, i)), seconds * SAMPLERATE).astype(float)
-        mixes.append(stems * (0.5 / np.abs(stems.sum(0)).max()))
-    return mixes
+    def model(self, path, facts, blocksizes=BLOCKSIZES):
+        """{part: {track: [ItemScores]}} of a model, streamed."""
+        spec = spec_of(facts, self.samplerate)
+        net = MaskNet(path, spec, "cpu")
+        tracks = {}
+        for item in self.items:
+            sources = self.sources(item)
+            stems = separate(spec, net, sources.sum(0), blocksizes)
+            scores = self.score(item, sources, stems, True)
+            tracks.setdefault(item.part, {}).setdefault(item.track, []).append(scores)
+        return tracks
 
+    def cached_model(self, path, facts):
+        """The same, from the cache for items that this very file has been scored on."""
+        spec = spec_of(facts, self.samplerate)
+        net = None
+        tracks = {}
+        for item in self.items:
+            key = self._key(item, facts["sha256"], spec)
+            scores = self._read(key, False)
+            if scores is None:
+                net = net or MaskNet(path, spec, "cpu")
+                sources = self.sources(item)
+                scores = self.score(item, sources, separate(spec, net, sources.sum(0)), False)
+                self._write(key, scores)
+            tracks.setdefault(item.part, {}).setdefault(item.track, []).append(scores)
+        return tracks
 
-def separate(model, facts, mix):
-    """Step the model through (2, n); returns (s, 2, n), delay taken out."""
-    states = {q["name"]: np.zeros((1, *q["shape"]), np.float32) for q in facts["states"]}
+    def baselines(self, spec, names=baselines.NAMES):
+        """{name: {part: {track: [ItemScores]}}} at a model's window, as far as possible cached."""
+        result = {name: {} for name in names}
+        for item in self.items:
+            with_bss = item.name in self.bss
+            keys = {name: self._key(item, name, spec) for name in names}
+            scores = {
+                name: self._read(key, with_bss and name in BSS_OF) for name, key in keys.items()
+            }
+            missing = [name for name in names if scores[name] is None]
+            if missing:
+                sources = self.sources(item)
+                for name, stems in baselines.estimates(spec, sources, missing):
+                    scores[name] = self.score(item, sources, stems, name in BSS_OF)
+                    self._write(keys[name], scores[name])
+            for name in names:
+                tracks = result[name].setdefault(item.part, {})
+                tracks.setdefault(item.track, []).append(scores[name])
+        return result
 
-    def masks(_, spectra):
-        nonlocal states
-        result = []
-        for spectrum in spectra:
-            frame = np.stack([spectrum.real, spectrum.imag], -1)[None].astype(np.float32)
-            out, *following = model.run(None, {"mix": frame, **states})
-            states = dict(zip(states, following, strict=True))
-            result.append(out[0])
-        return np.stack(result)
+    def _key(self, item, name, spec):
+        window = (spec.n_fft, spec.hop_length, spec.window)
+        if name in ("mixture", "quarter_mix"):
+            window = ()
+        what = (CACHE, item.sha256, self.samplerate, self.seconds, self.flicker, name, window)
+        return hashlib.sha256(repr(what).encode()).hexdigest()[:24]
 
-    return overlap_add(masks, mix, facts["n_fft"], facts["hop_length"])
-
-
-def spectra_of(audio, first, last, n_fft, hop):
-    """Frames first … last - 1 of padded audio (…, n), complex (t, …, f)."""
-    view = np.lib.stride_tricks.sliding_window_view(audio, n_fft, axis=-1)
-    frames = view[..., first * hop : (last - 1) * hop + 1 : hop, :]
-    return np.moveaxis(scipy.fft.rfft(frames * asymmetric_window(n_fft, hop)), -2, 0)
-
-
-def pad(audio, n_fft, hop):
-    """So that frame t ends with sample (t + 1) hop; one frame more than needed ends the file."""
-    n = audio.shape[-1]
-    frames = -(-n // hop) + 1
-    edges = [(0, 0)] * (audio.ndim - 1) + [(n_fft - hop, frames * hop - n)]
-    return np.pad(audio, edges), frames
-
-
-def overlap_add(masks_of, mix, n_fft, hop):
-    """Analyse (2, n), ask `masks_of(first, spectra) -> (t, s, 2, f)`, synthesise (s, 2, n)."""
-    padded, frames = pad(mix, n_fft, hop)
-    support = synthesis_window(n_fft, hop)[-2 * hop :]
-    out = np.zeros((4, 2, padded.shape[1]))
-    for first in range(0, frames, CHUNK):
-        last = min(frames, first + CHUNK)
-        spectra = spectra_of(padded, first, last, n_fft, hop)
-        masks = masks_of(first, spectra)
-        parts = scipy.fft.irfft(masks * spectra[:, None], n_fft)[..., -2 * hop :] * support
-        for t, part in enumerate(parts, start=first):
-            end = t * hop + n_fft
-            out[:, :, end - 2 * hop : end] += part
-    return out[:, :, n_fft - hop :][:, :, : mix.shape[1]]
-
-
-def oracle(stems, n_fft, hop):
-    """Ratio masks |S| / sum |S| of the true stems, in the same window."""
-    padded, _ = pad(stems, n_fft, hop)
-
-    def masks(first, spectra):
-        magnitude = np.abs(spectra_of(padded, first, first + len(spectra), n_fft, hop))
-        return magnitude / (magnitude.sum(1, keepdims=True) + 1e-12)
-
-    return overlap_add(masks, stems.sum(0), n_fft, hop)
-
-
-def tables(pairs):
-    """Scores of [(stems, estimates)] of one song: usdr, frames (per stem), leak (per stem)."""
-    usdr, frames, leak = {}, {}, {}
-    for stem, members in GROUPS.items():
-        signal = error = leaked = offered = 0.0
-        frames[stem] = []
-        for stems, estimates in pairs:
-            truth, guess = stems[members].sum(0), estimates[members].sum(0)
-            if (truth**2).mean() < SILENT:
-                leaked += (guess**2).sum()
-                offered += (stems.sum(0) ** 2).sum()
-                continue
-            signal += (truth**2).sum()
-            error += ((truth - guess) ** 2).sum()
-            for at in range(0, truth.shape[1] - SAMPLERATE + 1, SAMPLERATE):
-                a, b = truth[:, at : at + SAMPLERATE], guess[:, at : at + SAMPLERATE]
-                if (a**2).mean() > SILENT:
-                    ratio = (a**2).sum() / (((a - b) ** 2).sum() + 1e-12)
-                    frames[stem].append(10 * np.log10(ratio))
-        usdr[stem] = 10 * np.log10(signal / error) if error else None
-        leak[stem] = 10 * np.log10(leaked / offered + 1e-10) if offered else None
-    return usdr, frames, leak
-
-
-def museval_frames(pairs):
-    """BSS Eval v4 SDR of one-second frames, per stem; only sections where the stem sounds."""
-    import museval
-
-    frames = {stem: [] for stem in STEMS}
-    for stems, estimates in pairs:
-        present = [s for s in range(4) if (stems[s] ** 2).mean() >= SILENT]
-        scores = museval.evaluate(
-            stems[present].transpose(0, 2, 1),
-            estimates[present].transpose(0, 2, 1),
-            win=SAMPLERATE,
-            hop=SAMPLERATE,
-        )[0]
-        for s, row in zip(present, scores, strict=True):
-            frames[STEMS[s]].extend(x for x in row if np.isfinite(x))
-    return frames
-
-
-def summary(songs, with_museval=False):
-    """{song: pairs} to the numbers of the .json."""
-
-    def merge(values):
-        values = [v for v in values if v is not None]
-        return round(float(np.mean(values)), 2) if values else None
-
-    rows = [tables(pairs) for pairs in songs.values()]
-    result = {"usdr": {}, "median": {}, "leak": {}}
-    for stem in GROUPS:
-        result["usdr"][stem] = merge([row[0][stem] for row in rows])
-        result["median"][stem] = round(
-            float(np.median(np.concatenate([row[1][stem] for row in rows]))), 2
+    def _read(self, key, with_bss):
+        path = self.folder / f"{key}.npz"
+        if not path.exists():
+            return None
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        if with_bss and "bss" not in arrays:
+            return None
+        return ItemScores(
+            arrays["sums"],
+            arrays["seconds"],
+            self.samplerate,
+            arrays.get("flicker"),
+            arrays.get("bss") if with_bss else None,
         )
-        result["leak"][stem] = merge([row[2][stem] for row in rows])
-    for name in ("usdr", "median"):
-        result[name]["mean"] = round(float(np.mean([result[name][stem] for stem in STEMS])), 2)
-    if with_museval:
-        parts = [museval_frames(pairs) for pairs in songs.values()]
-        result["museval"] = {
-            stem: round(float(np.median(np.concatenate([part[stem] for part in parts]))), 2)
-            for stem in STEMS
-        }
-        result["museval"]["mean"] = round(float(np.mean(list(result["museval"].values()))), 2)
-    return result
+
+    def _write(self, key, scores):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        optional = {k: getattr(scores, k) for k in ("flicker", "bss")}
+        arrays = {k: v for k, v in optional.items() if v is not None}
+        np.savez(self.folder / f"{key}.npz", sums=scores.sums, seconds=scores.seconds, **arrays)
 
 
-def evaluate(path, material, with_museval):
-    """All the numbers of one released model; material {kind: {song: [stems]}}."""
-    facts = json.loads(path.with_suffix(".json").read_text())
-    model = session(path)
-    scores = {"songs": json.loads(SPLIT.read_text())["test_songs"], "samplerate": SAMPLERATE}
-    for kind, songs in material.items():
-        results = {name: {} for name in ("model", "quarter_mix", "mix", "ratio_mask")}
-        for song, parts in songs.items():
-            for result in results.values():
-                result[song] = []
-            for stems in parts:
-                mix = stems.sum(0)
-                results["model"][song].append((stems, separate(model, facts, mix)))
-                results["quarter_mix"][song].append((stems, np.stack([mix / 4] * 4)))
-                results["mix"][song].append((stems, np.stack([mix] * 4)))
-                best = oracle(stems, facts["n_fft"], facts["hop_length"])
-                results["ratio_mask"][song].append((stems, best))
-        scores[kind] = {
-            name: summary(pairs, with_museval and name == "model")
-            for name, pairs in results.items()
-        }
+def spread(items, count):
+    """`count` items of a list, evenly."""
+    if len(items) <= count:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
+
+
+def some(items, counts):
+    """A few of the items of each part: half of them those with most stems, half any."""
+    chosen = []
+    for part in dict.fromkeys(item.part for item in items):
+        here = [item for item in items if item.part == part]
+        count = counts.get(part, 6)
+        rich = sorted(here, key=lambda item: -len(item.stems))[: count // 2]
+        rest = [item for item in here if item not in rich]
+        chosen += [item for item in here if item in rich + spread(rest, count - len(rich))]
+    return chosen
+
+
+def museval_items(items, count):
+    """Names of the items museval sees: of each part those with most stems, as many of each."""
+    parts = dict.fromkeys(item.part for item in items)
+    names = []
+    for part in parts:
+        rich = sorted((x for x in items if x.part == part), key=lambda x: (-len(x.stems), x.name))
+        names += [item.name for item in rich[: -(-count // len(parts))]]
+    return set(names[:count]) if count else set()
+
+
+def evaluate(path, folder, items, rates=RATES, seconds=None, bss=BSS_ITEMS, names=baselines.NAMES):
+    """Everything about one model that goes under `scores`."""
+    facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    quick = seconds is not None
+    scores = {
+        "date": date.today().isoformat(),
+        "set": {"items": len(items), "sha256": set_digest(items), "seconds": seconds},
+        "bss_items": bss,
+        "rates": {},
+    }
+    classic = HERE / f"{CLASSIC}.onnx"
+    for samplerate in rates:
+        first = samplerate == rates[0]
+        seen = museval_items(items, bss) if first and not quick else ()
+        bench = Bench(folder, items, samplerate, seconds, seen, flicker=first and not quick)
+        started = time.monotonic()
+        measured = {"model": bench.model(path, facts)}
+        model_s = time.monotonic() - started
+        measured |= bench.baselines(spec_of(facts, samplerate), names)
+        if classic.exists() and facts["name"] != CLASSIC and not quick:
+            card = json.loads(classic.with_suffix(".json").read_text("utf-8"))
+            measured[CLASSIC] = bench.cached_model(classic, card)
+        parts = {}
+        for part in measured["model"]:
+            parts[part] = {
+                name: summarise(measured[name][part]) for name in LABELS if name in measured
+            }
+            rows = parts[part]
+            if {"mixture", "ratio_mask"} <= rows.keys():
+                parts[part]["oracle_gain"] = {
+                    name: oracle_gain(
+                        rows[name]["usdr"], rows["mixture"]["usdr"], rows["ratio_mask"]["usdr"]
+                    )
+                    for name in rows
+                    if name not in ("mixture", "ratio_mask", "binary_mask")
+                }
+            if len(measured["model"][part]) <= 4:  # real songs have names, rendered items have not
+                parts[part]["tracks"] = {
+                    track: {
+                        name: {
+                            metric: summarise({track: measured[name][part][track]})[metric]
+                            for metric in ("sdr", "usdr")
+                        }
+                        for name in ("model", "mixture")
+                        if name in measured
+                    }
+                    for track in measured["model"][part]
+                }
+        scores["rates"][str(samplerate)] = parts
+        print(f"{facts['name']} at {samplerate} Hz: model {model_s:.0f} s,", end=" ")
+        print(f"baselines {time.monotonic() - started - model_s:.0f} s", flush=True)
     return scores
+
+
+def table(rows, metric, names=tuple(LABELS)):
+    """Markdown: methods down, stems across, one metric."""
+    lines = [f"| {metric}, dB | {' | '.join(STEMS)} | mean |", "|---" * 6 + "|"]
+    for name in names:
+        row = rows.get(name, {}).get(metric)
+        if row is None:
+            continue
+        cells = ["-" if row[k] is None else f"{row[k]:.2f}" for k in (*STEMS, "mean")]
+        lines.append(f"| {LABELS[name]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def facts_of(scores):
+    """What the tables mean, in sentences that hold numbers: [str]."""
+    lines = []
+    rates = scores["rates"]
+    first = next(iter(rates.values()))
+    for part, rows in first.items():
+        gains = rows.get("oracle_gain", {})
+        if gains.get("model", {}).get("mean") is not None:
+            others = ", ".join(
+                f"{LABELS[name]} {100 * row['mean']:.0f} %"
+                for name, row in gains.items()
+                if name != "model" and row["mean"] is not None
+            )
+            lines.append(
+                f"{part}: {100 * gains['model']['mean']:.0f} % of what the true ratio mask gains "
+                f"over the mixture in usdr ({others})"
+            )
+        for track, both in rows.get("tracks", {}).items():
+            if "mixture" not in both:
+                continue
+            change = [
+                f"{stem} {both['model']['sdr'][stem] - both['mixture']['sdr'][stem]:+.1f}"
+                for stem in STEMS
+                if both["model"]["sdr"][stem] is not None
+            ]
+            lines.append(f"{track}: sdr over the mixture, dB: {', '.join(change)}")
+    if len(rates) > 1:
+        (one, a), (two, b) = list(rates.items())[:2]
+        for part in a:
+            change = b[part]["model"]["sdr"]["mean"] - a[part]["model"]["sdr"]["mean"]
+            change_usdr = b[part]["model"]["usdr"]["mean"] - a[part]["model"]["usdr"]["mean"]
+            lines.append(
+                f"{part}: {two} Hz minus {one} Hz, mean: sdr {change:+.2f} dB, "
+                f"usdr {change_usdr:+.2f} dB"
+            )
+    return lines
+
+
+def find(name, folder=HERE):
+    """Path of the .onnx of a name or path."""
+    path = Path(name)
+    return path if path.suffix == ".onnx" else Path(folder) / f"{name}.onnx"
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
-    parser.add_argument("--models", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--museval", action="store_true", help="some minutes more per model")
-    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("names", nargs="+", help="released names, or paths that end in .onnx")
+    parser.add_argument("--set", type=Path, default=Path("../testset"))
+    parser.add_argument("--parts", nargs="+", help="only these of songs, rendered, folder")
+    parser.add_argument("--rates", nargs="+", type=int, default=RATES)
+    parser.add_argument("--quick", action="store_true", help="usdr of the first seconds of some")
+    parser.add_argument("--bss", type=int, default=BSS_ITEMS, help="items that museval sees")
+    parser.add_argument("--out", type=Path, help="write there, not into the model's .json")
     args = parser.parse_args()
-    songs = json.loads(SPLIT.read_text())["test_songs"]
-    material = {"song": {song: sections(args.samples, song) for song in songs}}
-    material["levelled"] = {
-        song: [levelled(stems) for stems in parts] for song, parts in material["song"].items()
-    }
-    material["unseen"] = {"mixes": unseen_mixes(args.samples, args.cache)}
+    items = read_set(args.set)
+    if args.parts:
+        items = [item for item in items if item.part in args.parts]
     for name in args.names:
-        path = args.models / f"{name}.onnx"
-        scores = evaluate(path, material, args.museval)
-        facts = json.loads(path.with_suffix(".json").read_text())
-        facts["scores"] = scores
-        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-        print(name)
-        for kind in material:
-            for what, numbers in scores[kind].items():
-                print(f"  {kind:9}{what:12}", numbers)
+        path = find(name)
+        if args.quick:
+            few = some(items, QUICK_ITEMS)
+            names = ("mixture", "quarter_mix", "ratio_mask")
+            scores = evaluate(path, args.set, few, (SAMPLERATE,), QUICK_S, 0, names)
+            metrics = ("usdr",)
+        else:
+            scores = evaluate(path, args.set, items, tuple(args.rates), None, args.bss)
+            metrics = ("sdr", "usdr", "si_sdr", "leak", "leak_median", "flicker", "sir", "sar")
+        for samplerate, parts in scores["rates"].items():
+            for part, rows in parts.items():
+                print(f"\n{path.stem}, {part}, {samplerate} Hz\n")
+                for metric in metrics:
+                    if metric in rows["model"]:
+                        print(table(rows, metric) + "\n")
+        print("\n".join(facts_of(scores)), flush=True)
+        if args.quick and not args.out:
+            continue
+        if args.out:
+            args.out.write_text(json.dumps(scores, indent=1) + "\n")
+        else:
+            card = path.with_suffix(".json")
+            facts = json.loads(card.read_text("utf-8"))
+            facts["scores"] = scores
+            card.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":
