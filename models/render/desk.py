@@ -194,8 +194,8 @@ def master(rng, stems):
         threshold = np.quantile(level[::64], rng.uniform(0.7, 0.97)) + 1e-6
         attack_s, release_s = log_uniform(rng, 0.003, 0.05), log_uniform(rng, 0.05, 0.5)
         stems *= squeeze(level, threshold, log_uniform(rng, 1.3, 4), attack_s, release_s)
-    if rng.random() < 0.45:
-        stems *= limit(stems.sum(0), rng.uniform(0.3, 0.9))
+    if rng.random() < 0.7:
+        stems *= limit(stems.sum(0), rng.uniform(0.2, 0.9))
     return stems
 
 

@@ -129,6 +129,7 @@ class Plan:
     bars: int
     chords: tuple[Chord, ...]
     sections: tuple[Section, ...]
+    sure: frozenset[int] = frozenset()  # first bars of the sections where this part must play
 
     def at(self, beat):
         """Sample of a beat, swung."""
@@ -151,12 +152,17 @@ class Plan:
                 return chord
         return self.chords[0]
 
-    def active(self, rng, calm, full):
-        """(bars,): does a layer play?  One draw a section, its chance between `calm` and `full`."""
+    def active(self, rng, calm, full, lead=False):
+        """(bars,): does a layer play?  One draw a section, its chance between `calm` and `full`.
+
+        A `lead` layer also plays wherever its part must, so that no section is empty.
+        """
         playing = np.zeros(self.bars, bool)
         for section in self.sections:
             chance = calm + (full - calm) * section.energy
-            playing[section.first : section.first + section.bars] = rng.random() < chance
+            playing[section.first : section.first + section.bars] = rng.random() < chance or (
+                lead and section.first in self.sure
+            )
         return playing
 
 
@@ -201,7 +207,7 @@ def _sections(rng, bars):
     while first < bars:
         length = int(rng.choice((4, 4, 8, 8, 8, 16)))
         begin, end = max(0, first), min(bars, first + length)
-        energy = float(rng.choice((0.15, 0.5, 0.7, 1.0, 1.0)))
+        energy = float(rng.choice((0.2, 0.5, 0.8, 1.0, 1.0)))
         if end > begin:
             yield Section(begin, end - begin, energy)
         first += length

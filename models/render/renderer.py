@@ -14,7 +14,7 @@ from models.render.harmony import Harmonist
 from models.render.voices import Vocalist
 
 # Who plays: the chance of each number of absent stems, and how likely each stem is to be the one.
-ABSENT = (0.52, 0.28, 0.11, 0.09)
+ABSENT = (0.6, 0.22, 0.1, 0.08)
 MISSED = {"vocals": 0.4, "drums": 0.22, "bass": 0.25, "other": 0.13}
 LEVELS_DB = {"vocals": (0, 3.5), "drums": (0, 3.5), "bass": (-1, 3.5), "other": (-2, 4)}
 SONG_SHARE = 0.28  # takes that stand on a real song
@@ -75,10 +75,14 @@ class Renderer:
         stems = np.zeros((4, 2, n), np.float32)
         acoustic = rng.random() < STYLES[plan.style].acoustic
         kicks = []
+        # Somebody plays in every section; a voice breathes, so rather not the voice.
+        steady = [stem for stem in cast if stem != "vocals"] or list(cast)
+        anchors = {section.first: pick(rng, steady) for section in plan.sections}
         for s, stem in enumerate(STEMS):
             if stem not in cast:
                 continue
             mine = draw_plan(rng, n) if loose else plan
+            mine = replace(mine, sure=frozenset(at for at, who in anchors.items() if who == stem))
             audio, hits = self._part(rng, stem, mine, n, acoustic)
             kicks = hits or kicks
             stems[s] = self._levelled(rng, stem, audio)

@@ -141,7 +141,7 @@ def loudspeakers(rng):
             rows.append(bell(log_uniform(rng, 40, 400), rng.normal(0, 6), log_uniform(rng, 3, 15)))
     if rng.random() < 0.06:  # about to howl
         for _ in range(int(rng.integers(1, 3))):
-            rows.append(bell(log_uniform(rng, 250, 4000), rng.uniform(8, 22), rng.uniform(20, 60)))
+            rows.append(bell(log_uniform(rng, 250, 4000), rng.uniform(6, 16), rng.uniform(15, 60)))
     return rows
 
 
@@ -192,7 +192,7 @@ def clip(rng, mix):
 def lossy(rng, mix):
     """What a lossy codec adds to a mix (2, n); zero where the codec is not built in."""
     name = CODECS[int(rng.integers(len(CODECS)))]
-    quality = float(rng.uniform(0.35, 0.95))
+    quality = float(rng.uniform(0.0, 0.75))
     peak = level_of(mix).max()
     if name not in sf.available_formats() or peak < 1e-4:
         return np.zeros_like(mix)

@@ -57,7 +57,7 @@ class Vocalist:
         """A part: a leading voice and what joins it, (2, n)."""
         names = list(MANNERS)
         manner = names[int(rng.choice(len(names), p=list(MANNERS.values())))]
-        active = plan.active(rng, 0.4, 1.15)
+        active = plan.active(rng, 0.4, 1.15, lead=True)
         lead = self._lead(rng, manner, plan, n, active)
         if rng.random() < 0.12:
             lead = self._double(rng, lead)
