@@ -32,10 +32,12 @@ class Takes:
     ----------
     folder : Path
         Holds take_*.npy, int16 (5, 2, n).
+    remix : float
+        How many clips have their stems from different takes.
     """
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, remix=0.5):
+        self.folder, self.remix = Path(folder), remix
         self.refresh()
         if not self._paths:
             raise FileNotFoundError(f"{folder}: got no take_*.npy, expected rendered takes")
@@ -68,7 +70,7 @@ class Takes:
 
     def _clip(self, rng, n):
         clip = self._cut(rng, n)
-        if rng.random() < 0.5:  # across songs: nothing fits, so only timbre can tell
+        if rng.random() < self.remix:  # across songs: nothing fits, so only timbre can tell
             for s in range(4):
                 if rng.random() < 0.75:
                     clip[s] = self._cut(rng, n)[s]

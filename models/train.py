@@ -36,6 +36,7 @@ DEFAULTS = {
     "batch": 8,  # clips; on few cores more steps beat bigger ones
     "seconds": 3.0,
     "warmup_s": 0.5,  # heard but not scored
+    "remix": 0.5,  # share of clips whose stems come from different takes
     "optimiser": "muon",
     "rate": 2e-3,
     "decay": 0.6,  # last share of the run in which the rate falls
@@ -285,7 +286,8 @@ def train(settings, pool, folder, start=None, minutes=None, threads=0, workers=1
     run.resume()
     (run.folder / "settings.json").write_text(json.dumps(settings, indent=1))
     total = sum(stage["steps"] for stage in settings["stages"])
-    pools = {name: Takes(Path(pool) / name) for name in ("train", "validation")}
+    pools = {"train": Takes(Path(pool) / "train", settings["remix"])}
+    pools["validation"] = Takes(Path(pool) / "validation")
     if (Path(pool) / "songs").exists():
         pools["songs"] = Takes(Path(pool) / "songs")
 
