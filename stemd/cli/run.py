@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -33,6 +34,10 @@ def run(
     config: ConfigFile = None,
     overrides: Overrides = None,
     profile: Profile = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help="A released model or an .onnx file."),
+    ] = None,
     no_view: Annotated[bool, typer.Option("--no-view", help="Log lines, no meters.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON status a second on stdout.")
@@ -48,6 +53,8 @@ def run(
     changes = list(overrides or ())
     if profile is not None:
         changes.append(f'profile="{profile}"')
+    if model is not None:
+        changes.append(f"model.name={json.dumps(model)}")  # JSON's strings are TOML's
     daemon = Daemon(load_config(config, changes), config_path=config, overrides=changes)
     look = sys.stdout.isatty() and not (no_view or as_json)
     with _output(look, as_json) as show:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemd.errors import ModelError
-from stemd.spec import N_CHANNELS, STEMS, StreamSpec
+from stemd.spec import N_CHANNELS, PROFILES, STEMS, StreamSpec
 
 CONTRACT = 1
 SELFTEST_FRAMES = 8
@@ -40,6 +40,20 @@ _TRAINING_FIELDS = ("data", "hours_of_audio", "steps", "seed", "date")
 
 def read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
     """Load and check `name.json` against the file it belongs to and the stream it shall serve."""
+    card = load_card(path)
+    check_stream(path, card, spec)
+    check_digest(path, card)
+    return card
+
+
+def load_card(path: Path) -> dict[str, Any]:
+    """The .json beside an .onnx file, every field of it there and possible.
+
+    Raises
+    ------
+    ModelError
+        Naming the first field that is not.
+    """
     card_path = path.with_suffix(".json")
     try:
         text = card_path.read_text("utf-8")
@@ -58,25 +72,15 @@ def read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
         # bool is an int to Python, not to us
         if type(card[field]) is not kind:
             raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {kind.__name__}")
-
-    def expect(field: str, wanted: object) -> None:
-        if card[field] != wanted:
-            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
-
-    expect("contract", CONTRACT)
-    expect("name", path.stem)
-    expect("n_fft", spec.n_fft)
-    expect("hop_length", spec.hop_length)
-    expect("window", spec.window)
-    expect("channels", N_CHANNELS)
-    expect("stems", list(STEMS))
-    expect("lookahead_frames", spec.lookahead_hops)
+    _expect(where, card, "contract", CONTRACT)
+    _expect(where, card, "name", path.stem)
+    _expect(where, card, "channels", N_CHANNELS)
+    _expect(where, card, "stems", list(STEMS))
     if card["masks"] not in ("real", "complex"):
         raise ModelError(f"{where}.masks: got {card['masks']!r}, expected 'real' or 'complex'")
-    if spec.samplerate not in card["samplerates"]:
-        raise ModelError(
-            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
-        )
+    rates = card["samplerates"]
+    if not rates or not all(type(rate) is int and rate > 0 for rate in rates):
+        raise ModelError(f"{where}.samplerates: got {rates}, expected a list of rates in Hz")
     _check_states(where, card["states"])
     for field in _TRAINING_FIELDS:
         if field not in card["training"]:
@@ -84,15 +88,61 @@ def read_card(path: Path, spec: StreamSpec) -> dict[str, Any]:
     if not card["license"]:
         raise ModelError(f"{where}.license: got nothing, expected a licence")
     _check_selftest(where, card["selftest"])
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path}: got no readable file, expected the model") from error
+    return card
+
+
+def check_stream(path: Path, card: dict[str, Any], spec: StreamSpec) -> None:
+    """Whether the model was made for this stream.  Raises ModelError."""
+    where = path.with_suffix(".json").name
+    _expect(where, card, "n_fft", spec.n_fft)
+    _expect(where, card, "hop_length", spec.hop_length)
+    _expect(where, card, "window", spec.window)
+    _expect(where, card, "lookahead_frames", spec.lookahead_hops)
+    if spec.samplerate not in card["samplerates"]:
+        raise ModelError(
+            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
+        )
+
+
+def check_digest(path: Path, card: dict[str, Any]) -> None:
+    """Whether the .onnx file is the very one the card describes.  Raises ModelError."""
+    where, digest = path.with_suffix(".json").name, digest_of(path)
     if card["sha256"] != digest:
         raise ModelError(
             f"{where}.sha256: got {card['sha256']!r}, expected {digest!r} of {path.name}"
         )
-    return card
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.  Raises ModelError if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: got no readable file, expected the model") from error
+
+
+def profile_of(path: Path, card: dict[str, Any]) -> str:
+    """Name of the profile a model was made for.
+
+    Raises
+    ------
+    ModelError
+        If there is no such profile: the daemon would never run it.
+    """
+    got = (card["n_fft"], card["hop_length"], card["window"])
+    for name, p in PROFILES.items():
+        if got == (p.n_fft, p.hop_length, p.window):
+            return name
+    known = ", ".join(f"{p.n_fft} {p.hop_length} {p.window} ({n})" for n, p in PROFILES.items())
+    raise ModelError(
+        f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {got[0]} {got[1]} "
+        f"{got[2]}, expected one of {known}"
+    )
+
+
+def _expect(where: str, card: dict[str, Any], field: str, wanted: object) -> None:
+    if card[field] != wanted:
+        raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
 
 
 def _check_states(where: str, states: list[Any]) -> None:

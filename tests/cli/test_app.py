@@ -14,7 +14,8 @@ from stemd.cli.app import EPILOG
 
 from .conftest import stemd
 
-VERBS = ("run", "check", "devices", "separate", "tap", "monitor", "bench", "doctor")
+VERBS = ("run", "check", "devices", "separate", "tap", "monitor", "bench", "doctor", "models")
+VERBS_OF_MODELS = ("list", "verify", "speed", "describe")
 
 
 def test_version(invoke):
@@ -28,9 +29,9 @@ def test_help_lists_every_verb(invoke):
         assert re.search(rf"\b{verb}\b +\S", shown.stdout), f"{verb} has no line of help"
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *(f"models {verb}" for verb in VERBS_OF_MODELS)])
 def test_every_option_of_every_verb_is_explained(invoke, verb):
-    shown = invoke(verb, "--help")
+    shown = invoke(*verb.split(), "--help")
     assert shown.exit_code == 0
     options = [line for line in shown.stdout.splitlines() if re.search(r"[│ ]+--\w", line)]
     assert options
@@ -59,6 +60,10 @@ def test_epilog_names_every_exit_code():
         ["tap", "vocals", "-o", "x.mp3"],
         ["bench", "--feeds", "0"],
         ["monitor", "--port", "70000"],
+        ["models", "describe"],
+        ["models", "describe", "model.json"],
+        ["models", "verify", "--provider", "gpu"],
+        ["models", "speed", "--feeds", "0"],
     ],
     ids=" ".join,
 )
@@ -112,10 +117,11 @@ def test_python_m_stemd_is_the_command():
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("stemd mo", "monitor"),
+        ("stemd mon", "monitor"),
         ("stemd run --profile ti", "tight"),
         ("stemd tap dr", "drums"),
         ("stemd separate --format fl", "flac"),
+        ("stemd models ve", "verify"),
     ],
 )
 def test_completion(line, offered):
