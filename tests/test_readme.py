@@ -27,7 +27,10 @@ from tests.cli.conftest import RunningCommand, end, start
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = {"README.md": README, "docs/platforms.md": (ROOT / "docs/platforms.md").read_text("utf-8")}
+PAGES = {
+    page: (ROOT / page).read_text("utf-8")
+    for page in ("README.md", "docs/platforms.md", "docs/models.md")
+}
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -66,7 +69,10 @@ def test_stemd_commands_are_understood(line):
     at = next(i for i, word in enumerate(words) if Path(word).name == "stemd")
     verb, *arguments = words[at + 1 :]
     assert verb in COMMANDS
-    known = {name: p for p in COMMANDS[verb].params for name in p.opts if name.startswith("-")}
+    command = COMMANDS[verb]
+    if inner := getattr(command, "commands", {}):
+        command = inner[arguments[0] if arguments and arguments[0] in inner else "list"]
+    known = {name: p for p in command.params for name in p.opts if name.startswith("-")}
     given = [word for word in arguments if word.startswith("-")]
     assert set(given) <= set(known)
     overrides = []
