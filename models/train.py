@@ -180,7 +180,7 @@ class Run:
             if draw.random() < 0.5:
                 states["level"][:] = 0
         parts, sdr, ends = run_batch(self.net, batch, states, warmup, every)
-        self.ends = {name: state.detach().float() for name, state in ends.items()}
+        self.ends = {name: state.detach().float().clone() for name, state in ends.items()}
         loss = sum(weight * parts[name] for name, weight in s["losses"].items())
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
