@@ -218,7 +218,6 @@ def evaluate(path, folder, items, rates=RATES, seconds=None, bss=BSS_ITEMS, name
         "date": date.today().isoformat(),
         "set": {"items": len(items), "sha256": set_digest(items), "seconds": seconds},
         "bss_items": bss,
-        "rates": {},
     }
     classic = HERE / f"{CLASSIC}.onnx"
     for samplerate in rates:
@@ -258,7 +257,7 @@ def evaluate(path, folder, items, rates=RATES, seconds=None, bss=BSS_ITEMS, name
                     }
                     for track in measured["model"][part]
                 }
-        scores["rates"][str(samplerate)] = parts
+        scores[f"{samplerate} Hz"] = parts
         print(f"{facts['name']} at {samplerate} Hz: model {model_s:.0f} s,", end=" ")
         print(f"baselines {time.monotonic() - started - model_s:.0f} s", flush=True)
     return scores
@@ -276,10 +275,15 @@ def table(rows, metric, names=tuple(LABELS)):
     return "\n".join(lines)
 
 
+def rates_of(scores):
+    """{"44100 Hz": {part: …}, …} of what `evaluate` returned."""
+    return {key: value for key, value in scores.items() if key.endswith(" Hz")}
+
+
 def facts_of(scores):
     """What the tables mean, in sentences that hold numbers: [str]."""
     lines = []
-    rates = scores["rates"]
+    rates = rates_of(scores)
     first = next(iter(rates.values()))
     for part, rows in first.items():
         gains = rows.get("oracle_gain", {})
@@ -308,8 +312,7 @@ def facts_of(scores):
             change = b[part]["model"]["sdr"]["mean"] - a[part]["model"]["sdr"]["mean"]
             change_usdr = b[part]["model"]["usdr"]["mean"] - a[part]["model"]["usdr"]["mean"]
             lines.append(
-                f"{part}: {two} Hz minus {one} Hz, mean: sdr {change:+.2f} dB, "
-                f"usdr {change_usdr:+.2f} dB"
+                f"{part}: {two} minus {one}, mean: sdr {change:+.2f} dB, usdr {change_usdr:+.2f} dB"
             )
     return lines
 
@@ -345,9 +348,9 @@ def main():
         else:
             scores = evaluate(path, args.set, items, tuple(args.rates), None, args.bss)
             metrics = ("sdr", "usdr", "si_sdr", "leak", "leak_median", "flicker", "sir", "sar")
-        for samplerate, parts in scores["rates"].items():
+        for samplerate, parts in rates_of(scores).items():
             for part, rows in parts.items():
-                print(f"\n{path.stem}, {part}, {samplerate} Hz\n")
+                print(f"\n{path.stem}, {part}, {samplerate}\n")
                 for metric in metrics:
                     if metric in rows["model"]:
                         print(table(rows, metric) + "\n")

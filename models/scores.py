@@ -29,8 +29,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.fft
-import scipy.signal
 
 from stemd.spec import N_STEMS, STEMS
 
@@ -40,6 +38,7 @@ ABSENT = 10 ** (-60 / 10)  # of the mixture in the same second
 SILENCE = 1e-10  # mean square of a mixture that never sounds
 FLOOR_DB = -100.0  # what a leak of nothing is called
 N_FLICKER, HOP_FLICKER = 2048, 512
+MAX_FLICKER = 30 * 48000  # samples of an item that are looked at
 FLICKER_RANGE_DB = (-40.0, 12.0)  # beyond, nobody hears how far
 METRICS = ("sdr", "usdr", "si_sdr", "leak", "leak_median", "flicker", "sir", "sar", "isr")
 
@@ -114,7 +113,11 @@ def flicker_db(estimate, mix):
 
     estimate, mix : (c, n)
     """
-    e, x = (_magnitudes(audio) for audio in (estimate, mix))
+    return flicker_of(_magnitudes(estimate), _magnitudes(mix))
+
+
+def flicker_of(e, x):
+    """`flicker_db` of magnitudes (t, f)."""
     loud = x > 1e-3 * x.max()
     both = loud[1:] & loud[:-1]
     if not both.any():
@@ -126,12 +129,12 @@ def flicker_db(estimate, mix):
 
 def _magnitudes(audio):
     """Of the middle of the stereo image, (t, f) float32."""
-    middle = audio.mean(0, dtype=np.float32)
+    middle = audio[:, :MAX_FLICKER].mean(0, dtype=np.float32)
     if middle.size < N_FLICKER:
         middle = np.pad(middle, (0, N_FLICKER - middle.size))
     frames = np.lib.stride_tricks.sliding_window_view(middle, N_FLICKER)[::HOP_FLICKER]
-    window = scipy.signal.get_window("hann", N_FLICKER).astype(np.float32)
-    return np.abs(scipy.fft.rfft(frames * window))
+    window = np.hanning(N_FLICKER + 1)[:-1].astype(np.float32)
+    return np.abs(np.fft.rfft(frames * window))
 
 
 def bss_eval(stems, estimates, samplerate, present):

@@ -11,9 +11,10 @@ songs      every section of the held-out songs of split.json that has two stems 
            each, balance as released. A song is one track.
 rendered   music made by `models.render` from the `test` sources, in which no singer, kit,
            instrument or recording of the training is heard; fixed seeds, one item is one track. All
-           four stems are there, none further than 25 dB below the mixture; but from each of the
-           last four one stem was taken out, another every time.
-folder     whole tracks of a folder of stems (MUSDB18-HQ and others, see `models.folders`)
+           four stems are there, none further than 25 dB below the mixture; but the last four each
+           lack one stem, another every time. The renderer draws studio and stage as in training.
+folder     whole tracks of a folder of stems (MUSDB18-HQ and others, see `models.folders`): those of
+           its test part, or all when it has none
 """
 
 import argparse
@@ -33,11 +34,11 @@ SOURCES = (*STEMS, "nobody")
 ITEMS = "items.json"
 LAYOUT = 1  # of items.json
 SEED = 20
-FULL, LACKING = 12, 4  # rendered items with all stems, and with one of them taken out
+FULL, LACKING = 12, 4  # rendered items with all stems, and with all but one
 RENDERED_S = 12
 QUIET = 10 ** (-50 / 10)  # mean square of a mixture that is too quiet for 16 bits
 HIDDEN = 10 ** (-25 / 10)  # of the mixture's energy; a stem below is neither there nor absent
-TRIES = 200  # seeds looked through for one item
+TRIES = 500  # seeds looked through for one item
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,6 @@ class Item:
     """One piece of music whose stems are known.
 
     name, part, track : str
-    kind : str, song, studio, stage …
     length : samples at `samplerate`
     stems : tuple of str, those that are not silent
     sha256 : of the decoded stems
@@ -55,7 +55,6 @@ class Item:
     name: str
     part: str
     track: str
-    kind: str
     samplerate: int
     length: int
     stems: tuple
@@ -120,7 +119,7 @@ def digest(pcm):
     return hashlib.sha256(np.ascontiguousarray(pcm, "<i2").tobytes()).hexdigest()
 
 
-def write_item(out, part, name, track, kind, sources):
+def write_item(out, part, name, track, sources):
     """Write one item; returns its row of items.json.
 
     sources : (5, 2, n) float, full scale 1; made quieter as a whole if it would clip
@@ -138,7 +137,6 @@ def write_item(out, part, name, track, kind, sources):
         "name": name,
         "part": part,
         "track": track,
-        "kind": kind,
         "samplerate": SAMPLERATE,
         "length": pcm.shape[-1],
         "stems": [stem for s, stem in enumerate(STEMS) if pcm[s].any()],
@@ -162,26 +160,29 @@ def sections(library):
         yield song, start_s, sources
 
 
-def fits(sources):
-    """Whether a rendered take may be an item: every stem is there and can be heard."""
+def fits(sources, absent=()):
+    """Whether a rendered take may be an item: stems are there and heard, except those absent."""
     stems, mix = sources[: len(STEMS)], sources.sum(0)
     energy = (stems.astype(np.float64) ** 2).mean((1, 2))
     whole = (mix.astype(np.float64) ** 2).mean()
-    return whole > QUIET and (energy > HIDDEN * whole).all()
+    heard = energy > HIDDEN * whole
+    return whole > QUIET and all(
+        not stems[s].any() if s in absent else heard[s] for s in range(len(STEMS))
+    )
 
 
 def rendered(renderer, n, seed, full=FULL, lacking=LACKING):
-    """(name, kind, (5, 2, n) float32) of the rendered part; each from the first seed that fits."""
+    """(name, (5, 2, n) float32) of the rendered part; each from the first seed that fits."""
     for i in range(full + lacking):
+        absent = () if i < full else ((i - full) % len(STEMS),)
         for attempt in range(TRIES):
             sources = renderer.take(np.random.default_rng((seed, i, attempt)), n)
-            if fits(sources):
+            if fits(sources, absent):
                 break
         else:
-            raise ConfigError(f"testset: got no take with all stems in {TRIES}, expected one")
-        if i >= full:
-            sources[(i - full) % len(STEMS)] = 0.0
-        yield f"{i:02d}", getattr(renderer, "kind", "rendered"), sources
+            missing = ", ".join(STEMS[s] for s in absent) or "none"
+            raise ConfigError(f"testset: got no take in {TRIES} with absent: {missing}")
+        yield f"rendered_{i:02d}", sources
 
 
 def make(samples, cache, out, seed=SEED, seconds=RENDERED_S):
@@ -192,12 +193,24 @@ def make(samples, cache, out, seed=SEED, seconds=RENDERED_S):
     rows = []
     for song, start_s, sources in sections(Library(samples, cache, "songs")):
         name = f"{song}_{start_s:03.0f}s"
-        rows.append(write_item(out, "songs", name, song, "song", sources))
+        rows.append(write_item(out, "songs", name, song, sources))
     renderer = Renderer(Library(samples, cache, "test"))
-    for name, kind, sources in rendered(renderer, seconds * SAMPLERATE, seed):
-        rows.append(
-            write_item(out, "rendered", f"rendered_{name}", f"rendered_{name}", kind, sources)
-        )
+    for name, sources in rendered(renderer, seconds * SAMPLERATE, seed):
+        rows.append(write_item(out, "rendered", name, name, sources))
+    return rows
+
+
+def copy_folder(root, out):
+    """Write whole tracks of a folder of stems; returns the rows."""
+    from models.folders import songs
+
+    found = songs(root)
+    rows = []
+    for song in [song for song in found if song.part == "test"] or found:
+        sources = np.zeros((len(SOURCES), 2, song.length), np.float32)
+        for s, stem in enumerate(STEMS):
+            sources[s] = song.read(stem)
+        rows.append(write_item(out, "folder", song.name, song.name, sources))
     return rows
 
 
@@ -214,6 +227,7 @@ def main():
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
     parser.add_argument("--out", type=Path, default=Path("../testset"))
+    parser.add_argument("--folder", type=Path, help="of stems, instead of the pack")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--check", action="store_true", help="only compare the files with the list")
     args = parser.parse_args()
@@ -221,8 +235,12 @@ def main():
         bad = [item.name for item in read_set(args.out) if not verify(item)]
         print("all as listed" if not bad else f"changed: {', '.join(bad)}")
         raise SystemExit(bool(bad))
-    rows = make(args.samples, args.cache, args.out, args.seed)
-    write_list(args.out, rows, f"python -m models.testset --seed {args.seed}")
+    if args.folder:
+        rows = copy_folder(args.folder, args.out)
+        write_list(args.out, rows, "python -m models.testset --folder")
+    else:
+        rows = make(args.samples, args.cache, args.out, args.seed)
+        write_list(args.out, rows, f"python -m models.testset --seed {args.seed}")
     for row in rows:
         print(
             f"{row['part']:9} {row['name']:18} {row['length'] / SAMPLERATE:5.1f} s  {row['stems']}"
