@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+import soxr
 
 from stemd.errors import ConfigError
 
@@ -55,18 +56,18 @@ class Library:
     Raises
     ------
     ConfigError
-        From the constructor: no manifest, an unknown part, a file of another samplerate.
+        From the constructor: no manifest, an unknown part, a file missing or unreadable.
     """
 
     def __init__(self, samples, cache, part="train", split=None):
         if part not in PARTS:
             raise ConfigError(f"library.part: got {part!r}, expected one of {', '.join(PARTS)}")
         self.samples = Path(samples)
-        rows = _manifest(self.samples)
+        rows = read_manifest(self.samples)
         folder = _decoded(self.samples, Path(cache), rows)
         places = json.loads((folder / "index.json").read_text())
         self._audio = np.memmap(folder / "audio.i16", np.int16, mode="r")
-        split = split or json.loads(SPLIT.read_text())
+        split = split or read_split(SPLIT)
         self.part = part
         self.entries = [
             _entry(row) | places[row["path"]] for row in rows if part_of(row, split) == part
@@ -85,6 +86,11 @@ class Library:
         return sum(entry["length"] for entry in self.entries) / SAMPLERATE / 3600
 
 
+def read_split(path):
+    """The split of a file like split.json."""
+    return json.loads(Path(path).read_text())
+
+
 def part_of(row, split):
     """The part of the split that a row of the manifest belongs to, or None: left out."""
     folder = Path(row["path"]).parent.as_posix()
@@ -97,7 +103,8 @@ def part_of(row, split):
     return "test" if folder in split["test_folders"] else "train"
 
 
-def _manifest(samples):
+def read_manifest(samples):
+    """Rows of MANIFEST.csv, as dicts of text."""
     path = samples / "MANIFEST.csv"
     if not path.exists():
         raise ConfigError(f"library.samples: got {samples}, expected a folder with MANIFEST.csv")
@@ -170,9 +177,7 @@ def _decode(samples, rows, folder):
     places, position = {}, 0
     with open(folder / "audio.i16", "wb") as out:
         for row in rows:
-            audio, samplerate = sf.read(samples / row["path"], dtype="int16", always_2d=True)
-            if samplerate != SAMPLERATE:
-                raise ConfigError(f"{row['path']}: got {samplerate} Hz, expected {SAMPLERATE} Hz")
+            audio = _read(samples / row["path"])
             audio.tofile(out)
             places[row["path"]] = {
                 "offset": position,
@@ -182,6 +187,17 @@ def _decode(samples, rows, folder):
             }
             position += audio.size
     (folder / "index.json").write_text(json.dumps(places))
+
+
+def _read(path):
+    """(n, c) int16 at 44100 Hz."""
+    try:
+        audio, samplerate = sf.read(path, dtype="int16", always_2d=True)
+    except sf.LibsndfileError as error:
+        raise ConfigError(f"{path}: got {error}, expected an audio file") from error
+    if samplerate != SAMPLERATE:
+        audio = soxr.resample(audio, samplerate, SAMPLERATE)
+    return audio
 
 
 def _measure(audio):
