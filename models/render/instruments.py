@@ -111,7 +111,11 @@ def pitch_of(audio):
     first = max(first, crossing)
     if first >= last or crossing == 0:
         return None
-    lag = first + int(np.argmax(r[first:last]))
-    if r[lag] < 0.4:
+    best = first + int(np.argmax(r[first:last]))
+    if r[best] < 0.4:
         return None
+    # Twice the period repeats as well as the period does: take the first peak nearly as high.
+    peaks = 1 + np.flatnonzero((r[1:-1] >= r[:-2]) & (r[1:-1] > r[2:]))
+    peaks = peaks[(peaks >= first) & (peaks < last) & (r[peaks] > 0.85 * r[best])]
+    lag = int(peaks[0]) if peaks.size else best
     return 69 + 12 * np.log2(SAMPLERATE / lag / 440)

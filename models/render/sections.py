@@ -99,17 +99,19 @@ def beats_of(audio):
 
 def key_of(audio):
     """(root, minor) of (c, n), by its pitch-class profile."""
-    size = 8192
+    size = 16384
     n_frames = audio.shape[1] // size
     if n_frames == 0:
         return 0, True
     frames = audio.mean(0)[: n_frames * size].reshape(n_frames, size) * np.hanning(size)
-    magnitude = np.sqrt(np.abs(np.fft.rfft(frames, axis=1))).sum(0)
+    magnitude = np.sqrt(np.abs(np.fft.rfft(frames, axis=1)))
     hertz = np.fft.rfftfreq(size, 1 / SAMPLERATE)
-    inside = (hertz > 110) & (hertz < 1800)
-    classes = np.round(69 + 12 * np.log2(hertz[inside] / 440)).astype(int) % 12
-    chroma = np.bincount(classes, magnitude[inside] - magnitude[inside].mean(), 12)
-    chroma /= np.bincount(classes, minlength=12)
+    # Peaks only: the skirts of a loud partial are not its neighbours.
+    peak = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (magnitude[:, 1:-1] > magnitude[:, 2:])
+    weight = np.where(peak, magnitude[:, 1:-1], 0).sum(0)
+    inside = (hertz[1:-1] > 80) & (hertz[1:-1] < 1000)
+    classes = np.round(69 + 12 * np.log2(hertz[1:-1][inside] / 440)).astype(int) % 12
+    chroma = np.bincount(classes, weight[inside], 12)
     scores = {
         (root, mode == "minor"): np.corrcoef(np.roll(profile, root), chroma)[0, 1]
         for mode, profile in PROFILE.items()

@@ -66,7 +66,7 @@ class Vocalist:
         if rng.random() < 0.15 and self.vowels:
             choir = desk.channel(rng, "vocals", self._choir(rng, plan, n, active), plan)
             out += choir * gain(rng.uniform(-16, -3)) * level / (np.sqrt(power(choir)) + 1e-6)
-        if rng.random() < 0.15:
+        if rng.random() < 0.15 and (self.shots or self.phrases):
             calls = self._shouts(rng, plan, n, plan.active(rng, 0.2, 0.7), sparse=True)
             calls = desk.channel(rng, "vocals", calls, plan)
             out += calls * gain(rng.uniform(-14, 0)) * level / (np.sqrt(power(calls)) + 1e-6)
@@ -91,7 +91,11 @@ class Vocalist:
             return self._wild(rng, n)
         if self.shots:
             return self._shouts(rng, plan, n, active)
-        return self._phrases(rng, plan, n, active) if self.banks else self._speech(rng, n)
+        if self.banks:
+            return self._phrases(rng, plan, n, active)
+        if self.speech:
+            return self._speech(rng, n)
+        return self._song(rng, n) if self.song else np.zeros((2, n), np.float32)
 
     # ---- recorded singing
 
@@ -309,7 +313,7 @@ class Vocalist:
     def _shouts(self, rng, plan, n, active, sparse=False):
         """Words and calls on the beat."""
         out = np.zeros((2, n), np.float32)
-        pool = self.shots or self.phrases or self.speech
+        pool = self.shots or self.phrases
         folders = sorted({e["folder"] for e in pool})
         home = [e for e in pool if e["folder"] == pick(rng, folders)] or pool
         few = [pick(rng, home) for _ in range(int(rng.integers(1, 6)))]

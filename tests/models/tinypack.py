@@ -6,27 +6,11 @@ import numpy as np
 import soundfile as sf
 
 SAMPLERATE = 44100
-COLUMNS = [
-    "path",
-    "stem",
-    "instrument",
-    "midi_pitch",
-    "kind",
-    "seconds",
-    "sr",
-    "channels",
-    "velocity",
-    "singer",
-    "song_id",
-    "start_s",
-    "gain_db",
-    "bandwidth_hz",
-    "source_repo",
-    "source_commit",
-    "source_path",
-    "licence",
-    "note",
-]
+COLUMNS = (
+    *("path", "stem", "instrument", "midi_pitch", "kind", "seconds", "sr", "channels"),
+    *("velocity", "singer", "song_id", "start_s", "gain_db", "bandwidth_hz"),
+    *("source_repo", "source_commit", "source_path", "licence", "note"),
+)
 SPLIT = {
     "left_out": ["bass/kicky"],
     "songs": ["held"],
