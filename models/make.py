@@ -15,12 +15,11 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
 
-from models import card, export, speed, takes, train
+from models import export, takes, train
 
 HERE = Path(__file__).parent
 RELEASES = {"tight": "band_tight", "live": "band_live", "quality": "band_quality", "pi": "pi_live"}
@@ -31,7 +30,6 @@ POOL = {"train": 1500, "validation": 24, "songs": 0}  # takes of 20 s, as far as
 
 def steps(args):
     """What has to be done: (name, function)."""
-    begun = time.monotonic()
 
     def render():
         for part, count in POOL.items():
@@ -63,16 +61,19 @@ def steps(args):
         worst, _ = export.export(args.runs / args.profile, path)
         print(f"{path}: {worst:.1e} from the trained network")
 
+    def call(module, *arguments):
+        command = [sys.executable, "-W", "ignore", "-m", f"models.{module}", *arguments]
+        subprocess.run(command, check=True)
+
     def score():
-        name = RELEASES[args.profile]
-        left = args.minutes - (time.monotonic() - begun) / 60
-        quick = [] if left > 8 else ["--quick"]
-        command = [sys.executable, "-m", "models.evaluate", name, "--models", str(args.out), *quick]
-        subprocess.run([*command, "--samples", str(args.samples)], check=True)
-        for module in (speed, card):
-            subprocess.run(
-                [sys.executable, "-m", module.__name__, name, "--models", str(args.out)], check=True
-            )
+        name, path = RELEASES[args.profile], str(args.out / f"{RELEASES[args.profile]}.onnx")
+        if not (args.testset / "items.json").exists():
+            sources = ("--samples", str(args.samples), "--cache", str(args.cache))
+            call("testset", *sources, "--out", str(args.testset))
+        call("evaluate", path, "--set", str(args.testset))
+        call("speed", path)
+        call("card", path)
+        print(f"{name}: see {args.out / name}.md")
 
     return (
         ("render", render),
@@ -93,6 +94,7 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
     parser.add_argument("--pool", type=Path, default=Path("../takes"))
     parser.add_argument("--runs", type=Path, default=Path("../runs"))
+    parser.add_argument("--testset", type=Path, default=Path("../testset"))
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--only", nargs="+", help="of: render train export score")
     args = parser.parse_args()
