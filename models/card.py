@@ -1,159 +1,201 @@
 """Write the card (.md) of released models from their descriptions (.json): numbers live once.
 
-python models/card.py first_live first_tight first_quality first_classic
+    python -m models.card band_live band_tight band_quality pi_live cnn_classic
+
+What `models.export`, `models.evaluate` and `models.speed` left in the .json becomes sentences and
+tables; what nobody has measured yet is said to be so. Limits are in `limits.toml`.
 """
 
 import argparse
 import json
 import textwrap
+import tomllib
 from pathlib import Path
 
-STEMS = ("vocals", "drums", "bass", "other")
+from models.evaluate import HERE, facts_of, find, rates_of, table
+from stemd.spec import PROFILES, STEMS
 
-CARD = """\
-# {name}
-
-{parameters:,} parameters, {size_mb:.1f} MB. n_fft {n_fft}, hop {hop_length}, window {window}:
-{latency_ms:.1f} ms of algorithmic latency at 48 kHz. Input: the newest frame of a stereo spectrum;
-output: real masks of {stems}, which sum to one. Contract 1.
-`models/nets.py` describes the network at its top.
-{speed}
-## What it is for
-
-A first model that ships with stemd: small enough to leave a core to everything else, honest enough
-to build on. Lights, visuals, features, rough balances: yes. Releases, karaoke, a front-of-house
-mix: no, wait for larger models.
-
-## What it was trained on
-
-{history}
-
-Seed {seed}, {date}, two processor cores. No song of MUSDB18, MoisesDB or any other non-commercial
-set, no pseudo-labels, no pre-trained weights. `models/split.json` says who was held out.
-
-Pitch and speed are shifted by up to three semitones, so 44.1 and 48 kHz use the same weights. The
-level is normalised inside by a one-second mean: input gain does not matter.
-
-## Scores
-
-{scores}
-## What it is bad at
-
-- The training material is small: one artist's four songs, speech, vocal phrases, loops, and single
-  notes played by a simple sequencer. Distorted guitars, dense choirs, string orchestras and
-  orchestral drums are nearly absent. Expect them in the wrong stem.
-- The test songs are by the same artist and singer as four training songs. Other genres will score
-  lower; there is no MUSDB18 number, and these numbers must not be compared with one.
-- Voices it has not heard, speech and shouts above all, come out no better than a quarter of the mix
-  (table of unseen sources); the singer of the songs it knows.
-- An absent stem is not silent: see *leak*.
-- Real masks keep the phase of the mixture: where two stems share a bin, both are wrong.
-- Bands are 1/8 octave wide above 1.5 kHz: hi-hats and sibilants at the same moment share a mask.
-
-## Licence
-
-Weights: {license}. They were trained on CC0, public-domain, CC BY, MIT, BSD and Apache recordings;
-the credits are in `models/NOTICE.md` and must travel with the weights.
-"""
+LIMITS = HERE / "limits.toml"
+PURPOSE = {
+    "tight": "For stages where every millisecond counts: monitors, triggers, lights on the drum.",
+    "live": "The one to start with: stems, lights and features at the delay of a sound check.",
+    "quality": "For feeds, recordings and visuals that can wait two hundredths of a second.",
+    "classic": "The network of the article that stemd began with; for comparison, and for it.",
+}
+PARTS = {
+    "songs": "Two real songs, `{tracks}`, {count} sections of up to 20 s, balance as released",
+    "rendered": "{count} rendered items of 12 s, of recordings that nobody trained on",
+    "folder": "{count} whole tracks of a folder of stems",
+}
+FIRST = ("sdr", "usdr")  # tables with every baseline
+SECOND = ("si_sdr", "leak", "leak_median", "flicker", "sir", "sar")  # one line each
+SECOND_OF = ("model", "ratio_mask", "hpss", "quarter_mix")
+PACK = """\
+They were trained on CC0, public-domain, CC BY, MIT, BSD and Apache recordings, whose credits are in
+`models/NOTICE.md` and must travel with the weights."""
 
 
-def table(scores, balance):
-    """One Markdown table: methods down, stems across."""
-    names = {
-        "model": "**this model**",
-        "quarter_mix": "mix / 4",
-        "mix": "mix as every stem",
-        "ratio_mask": "true ratio mask",
-    }
-    lines = ["| dB | vocals | drums | bass | other | mean | drums+bass |", "|---" * 7 + "|"]
-    for metric in ("usdr", "median", "museval", "leak"):
-        if metric == "leak":
-            names = {"model": "**this model**", "quarter_mix": "mix / 4"}
-        for key, label in names.items():
-            row = scores[balance][key].get(metric)
-            if row is None:
-                continue
-            cells = [row.get(stem) for stem in (*STEMS, "mean", "drums+bass")]
-            cells = ["-" if x is None else f"{x:.2f}" for x in cells]
-            lines.append(f"| {metric}, {label} | {' | '.join(cells)} |")
+def card(path):
+    """Markdown of one model."""
+    facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    parts = [
+        f"# {facts['name']}",
+        summary(facts, path),
+        "## What it costs",
+        cost(facts),
+        "## What it was trained on",
+        history(facts["training"]),
+        "## Scores",
+        scores(facts),
+        "## Limits",
+        "\n".join(wrapped(f"- {line}", "  ") for line in limits(facts["name"])),
+        "## Licence",
+        licence(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def wrapped(text, indent=""):
+    """At 100 columns."""
+    return textwrap.fill(text, 100, subsequent_indent=indent, break_long_words=False)
+
+
+def profile(facts):
+    """Name of the profile a model is for, or None."""
+    clock = (facts["n_fft"], facts["hop_length"], facts["window"])
+    known = {(p.n_fft, p.hop_length, p.window): name for name, p in PROFILES.items()}
+    return known.get(clock)
+
+
+def summary(facts, path):
+    """What it is, in a paragraph and a table."""
+    size = path.stat().st_size / 1e6
+    hops = 2 + facts.get("lookahead_frames", 0)
+    late = [f"{1e3 * hops * facts['hop_length'] / rate:.1f} ms" for rate in (48000, 44100)]
+    clock = profile(facts)
+    count = facts.get("parameters")
+    rows = [
+        ("profile", f"`{clock}`" if clock else "none of stemd's own"),
+        ("latency", f"{late[0]} at 48 kHz, {late[1]} at 44.1 kHz"),
+        ("n_fft, hop, window", f"{facts['n_fft']}, {facts['hop_length']}, {facts['window']}"),
+        ("output", f"{facts['masks']} masks of {', '.join(facts['stems'])}"),
+        ("size", f"{size:.2f} MB" + (f", {count:,} parameters" if count else "")),
+        ("contract, sha256", f"{facts['contract']}, `{facts['sha256']}`"),
+    ]
+    lines = [wrapped(PURPOSE.get(clock, "A model of the user's own.")), "", "| | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def cost(facts):
+    """Percentiles of step and hop."""
+    speed = facts.get("speed")
+    if not speed or "hop_us" not in speed:
+        return f"Not timed yet: `python -m models.speed {facts['name']}`."
+    lines = ["| us | p50 | p99 | p99.9 |", "|---|---|---|---|"]
+    for what, label in (("step_us", "the network alone"), ("hop_us", "the whole hop")):
+        cells = " | ".join(f"{speed[what][q]:.0f}" for q in ("p50", "p99", "p99.9"))
+        lines.append(f"| {label} | {cells} |")
+    cells = " | ".join(f"{100 * speed['load'][q]:.1f} %" for q in ("p50", "p99", "p99.9"))
+    lines.append(f"| load: hop over its {speed['budget_us']:.0f} us | {cells} |")
+    where = (
+        f"One stereo feed at {speed['samplerate'] / 1000:g} kHz, one thread, {speed['processor']}, "
+        f"ONNX Runtime {speed['onnxruntime']}, {speed['hops']:,} hops on {speed['date']}"
+    )
+    if speed.get("busy") is not None:
+        where += f"; {speed['busy']} other processes wanted a core"
+    where += f" (`python -m models.speed {facts['name']}`). The whole hop is transforms, network, "
+    where += "masks, overlap-add and features."
+    return "\n".join([*lines, "", wrapped(where)])
+
+
+def history(training):
+    """What was heard, and in which order."""
+    text = training["data"].rstrip(".") + "."
+    heard = training["hours_of_audio"]
+    text += f" {heard:,} hours of audio in {training['steps']:,} steps, seed {training['seed']}, "
+    text += f"{training['date']}."
+    lines = [wrapped(text)]
+    runs = training.get("runs") or training.get("stages")
+    if isinstance(runs, list) and runs and all(isinstance(run, dict) for run in runs):
+        keys = [key for key in runs[0] if not isinstance(runs[0][key], dict)]
+        lines += ["", f"| {' | '.join(key.replace('_', ' ') for key in keys)} |"]
+        lines.append("|---" * len(keys) + "|")
+        for run in runs:
+            cells = [run.get(key, "") for key in keys]
+            cells = [", ".join(map(str, x)) if isinstance(x, list) else str(x) for x in cells]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def scores_text(scores):
-    if not scores:
-        return "Not scored yet: an early checkpoint, for integration only.\n"
-    songs = ", ".join(scores["songs"])
-    return f"""\
-`python models/evaluate.py`: the ONNX file stepped frame by frame, overlap-added, delay taken out,
-on the first 12 s of the 14 sections with two stems or more of {songs}, at
-{scores["samplerate"]} Hz; no training or validation mix contains them. *usdr* is over all sections
-where the stem sounds, mean of songs; *median* is over one-second frames without distortion filter
-(below BSS Eval v4 by nature); *leak* is what an absent stem gets of the mixture's energy (lower is
-better).
-
-Balance as released (in these songs `other` hides up to 25 dB under the rest):
-
-{table(scores, "song")}
-
-The same songs, every stem brought to the same loudness first:
-
-{table(scores, "levelled")}
-
-Twenty seeded mixes of 8 s, of singers, kits and instruments that are in no training mix:
-
-{table(scores, "unseen")}
-
-In the test songs the stem called bass carries a kick-like 48 Hz thump beside the bass notes (see
-`left_out` in `models/split.json`). A model that files kicks under drums loses on both stems there;
-the last column judges the two together.
-"""
-
-
-def speed_text(facts):
-    if "speed" not in facts:
-        return ""
-    speed = facts["speed"]
-    share = 100 * speed["step_p50_us"] * 48e3 / (facts["hop_length"] * 1e6)
-    p50, p99 = speed["step_p50_us"], speed["step_p99_us"]
-    return f"""
-One step, one feed, one thread: p50 {p50} us, p99 {p99} us, {share:.1f} % of a hop at 48 kHz
-({speed["processor"]}, ONNX Runtime {speed["onnxruntime"]}, `python models/speed.py`).
-"""
-
-
-def history_text(training):
-    """What was heard, and in which order."""
-    stages = ", then ".join(f"{x['steps']:,} of `{x['profile']}`" for x in training["stages"])
+def scores(facts):
+    """Tables of the first rate, sentences about the second."""
+    found = facts["scores"]
+    rates = rates_of(found)
+    if not rates:
+        return f"Not scored yet: `python -m models.evaluate {facts['name']}`."
+    samplerate, parts = next(iter(rates.items()))
+    seconds = found["set"].get("seconds")
+    command = f"python -m models.evaluate {facts['name']}" + (" --quick" if seconds else "")
     text = (
-        f"{training['data']}. It heard {training['hours_of_audio']} hours of such mixes, made of "
-        f"{training['hours_of_recordings']} hours of recordings and of synthesisers drawn at "
-        f"random: {training['steps']:,} steps of eight clips of 2.8 s ({stages})."
+        f"`{command}`, {found['date']}: through the daemon's separator in blocks of 480 samples, "
+        f"delay taken out, scored at {samplerate}. *sdr* is BSS Eval v4 (museval): median of "
+        "one-second frames, then of tracks. *usdr* is of whole tracks, then their mean. *leak* is "
+        "the level of a stem that is absent, against the mixture (lower is better). *flicker* is "
+        "how fast the gain moves, to be read beside the true mask's. All are defined in "
+        "`models/scores.py`, the baselines in `models/baselines.py`."
     )
-    return textwrap.fill(text, 100)
+    if seconds:
+        text += f" A quick look: the first {seconds} s of some items."
+    lines = [wrapped(text)]
+    if found.get("bss_items"):
+        lines += ["", wrapped(f"*sir* and *sar* are of {found['bss_items']} items, 10 s each.")]
+    for part, rows in parts.items():
+        count = found["set"].get("parts", {}).get(part, "some")
+        tracks = ", ".join(rows.get("tracks", {}))
+        lines += ["", f"### {PARTS.get(part, part).format(count=count, tracks=tracks)}"]
+        for metric in FIRST:
+            if metric in rows["model"]:
+                lines += ["", table(rows, metric)]
+        short = [m for m in SECOND if m in rows["model"]]
+        if short and not seconds:
+            lines += ["", f"| dB | | {' | '.join(STEMS)} | mean |", "|---" * 7 + "|"]
+            for metric in short:
+                lines += [line.replace("| ", f"| {metric} | ", 1) for line in few(rows, metric)]
+    lines += ["", *(wrapped(f"- {line}", "  ") for line in facts_of(found))]
+    return "\n".join(lines)
+
+
+def few(rows, metric):
+    """The lines of a table, without its head, of the methods that matter for details."""
+    return table(rows, metric, [name for name in SECOND_OF if name in rows]).split("\n")[2:]
+
+
+def limits(name):
+    """Sentences for one model."""
+    known = tomllib.loads(LIMITS.read_text("utf-8"))
+    family = known.get(name.split("_")[0], {}).get("limits", [])
+    return [*known.get(name, {}).get("limits", []), *family, *known["all"]]
+
+
+def licence(facts):
+    """Of the weights, and whom to thank."""
+    text = f"Weights: {facts['license']}."
+    if "NOTICE.md" in facts["training"]["data"]:
+        text += f" {PACK}"
+    return wrapped(text)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("names", nargs="+")
-    parser.add_argument("--models", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--models", type=Path, default=HERE)
     args = parser.parse_args()
     for name in args.names:
-        facts = json.loads((args.models / f"{name}.json").read_text())
-        training = facts["training"]
-        text = CARD.format(
-            **{
-                k: facts[k]
-                for k in ("name", "parameters", "n_fft", "hop_length", "window", "license")
-            },
-            **{k: training[k] for k in ("seed", "date")},
-            history=history_text(training),
-            size_mb=(args.models / f"{name}.onnx").stat().st_size / 1e6,
-            latency_ms=2 * facts["hop_length"] / 48,
-            stems=", ".join(STEMS),
-            speed=speed_text(facts),
-            scores=scores_text(facts["scores"]),
-        )
-        (args.models / f"{name}.md").write_text(text)
+        path = find(name, args.models)
+        path.with_suffix(".md").write_text(card(path), "utf-8")
+        print(path.with_suffix(".md"))
 
 
 if __name__ == "__main__":

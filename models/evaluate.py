@@ -3,7 +3,7 @@ knows the truth.
 
     python -m models.testset --samples ../shared/samples --out ../testset
     python -m models.evaluate band_live band_tight --set ../testset
-    python -m models.evaluate band_live --quick       # usdr of some seconds, nothing is written
+    python -m models.evaluate band_live --quick       # usdr of some seconds of some items
     python -m models.evaluate runs/live/band_live.onnx --out live_scores.json
 
 Every item is fed to the daemon's own `Separator` with its `MaskNet` in blocks of 480 samples, and
@@ -15,21 +15,23 @@ Baselines depend on the items and the window alone and are computed once (`cache
 and SAR come from museval at 12 s of work an item, hence of `--bss` items only, 10 s of each; every
 other number is of all items.
 
-Results go into the model's .json under `scores`, and from there into its card.
+Results go into the model's .json under `scores`, and from there into its card; those of `--quick`
+only while there are no others. A set that is not there is made from `--samples` first.
 """
 
 import argparse
 import hashlib
 import json
 import time
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from models import baselines
-from models.scores import ItemScores, measure, oracle_gain, summarise
+from models import baselines, testset
+from models.scores import ItemScores, has_museval, measure, oracle_gain, summarise
 from models.streamed import BLOCKSIZES, separate, spec_of
 from models.testset import SAMPLERATE, read_set, set_digest
 from stemd.processors.masknet import MaskNet
@@ -216,10 +218,14 @@ def evaluate(path, folder, items, rates=RATES, seconds=None, bss=BSS_ITEMS, name
     quick = seconds is not None
     scores = {
         "date": date.today().isoformat(),
-        "set": {"items": len(items), "sha256": set_digest(items), "seconds": seconds},
+        "set": {
+            "parts": dict(Counter(item.part for item in items)),
+            "sha256": set_digest(items),
+            "seconds": seconds,
+        },
         "bss_items": bss,
     }
-    classic = HERE / f"{CLASSIC}.onnx"
+    classic = find(CLASSIC, path.parent)
     for samplerate in rates:
         first = samplerate == rates[0]
         seen = museval_items(items, bss) if first and not quick else ()
@@ -328,18 +334,26 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="+", help="released names, or paths that end in .onnx")
+    parser.add_argument("--models", type=Path, default=HERE, help="where names are looked up")
     parser.add_argument("--set", type=Path, default=Path("../testset"))
+    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
     parser.add_argument("--parts", nargs="+", help="only these of songs, rendered, folder")
     parser.add_argument("--rates", nargs="+", type=int, default=RATES)
     parser.add_argument("--quick", action="store_true", help="usdr of the first seconds of some")
     parser.add_argument("--bss", type=int, default=BSS_ITEMS, help="items that museval sees")
     parser.add_argument("--out", type=Path, help="write there, not into the model's .json")
     args = parser.parse_args()
+    if not (args.set / testset.ITEMS).exists():
+        testset.write_pack(args.samples, args.cache, args.set)
     items = read_set(args.set)
+    if args.bss and not has_museval():
+        print("museval is not installed: no sir, sar and isr")
+        args.bss = 0
     if args.parts:
         items = [item for item in items if item.part in args.parts]
     for name in args.names:
-        path = find(name)
+        path = find(name, args.models)
         if args.quick:
             few = some(items, QUICK_ITEMS)
             names = ("mixture", "quarter_mix", "ratio_mask")
@@ -355,13 +369,12 @@ def main():
                     if metric in rows["model"]:
                         print(table(rows, metric) + "\n")
         print("\n".join(facts_of(scores)), flush=True)
-        if args.quick and not args.out:
-            continue
         if args.out:
             args.out.write_text(json.dumps(scores, indent=1) + "\n")
-        else:
-            card = path.with_suffix(".json")
-            facts = json.loads(card.read_text("utf-8"))
+            continue
+        card = path.with_suffix(".json")
+        facts = json.loads(card.read_text("utf-8"))
+        if not args.quick or not facts["scores"]:
             facts["scores"] = scores
             card.write_text(json.dumps(facts, indent=1) + "\n")
 

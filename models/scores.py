@@ -160,6 +160,11 @@ def bss_eval(stems, estimates, samplerate, present):
     return result
 
 
+def has_museval():
+    """Whether `bss_eval` can be had."""
+    return all(importlib.util.find_spec(name) for name in ("museval", "scipy"))
+
+
 def _museval_metrics():
     """The module `museval.metrics` alone: the package wants ffmpeg before it can be imported."""
     spec = importlib.util.find_spec("museval")

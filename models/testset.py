@@ -185,8 +185,14 @@ def rendered(renderer, n, seed, full=FULL, lacking=LACKING):
         yield f"rendered_{i:02d}", sources
 
 
-def make(samples, cache, out, seed=SEED, seconds=RENDERED_S):
-    """Write songs and rendered items; returns the rows."""
+def write_pack(samples, cache, out, seed=SEED):
+    """Write the set of songs and rendered items; returns the rows of its list."""
+    rows = _write_items(samples, cache, out, seed)
+    write_list(out, rows, f"python -m models.testset --seed {seed}")
+    return rows
+
+
+def _write_items(samples, cache, out, seed):
     from models.library import Library
     from models.render import Renderer
 
@@ -195,7 +201,7 @@ def make(samples, cache, out, seed=SEED, seconds=RENDERED_S):
         name = f"{song}_{start_s:03.0f}s"
         rows.append(write_item(out, "songs", name, song, sources))
     renderer = Renderer(Library(samples, cache, "test"))
-    for name, sources in rendered(renderer, seconds * SAMPLERATE, seed):
+    for name, sources in rendered(renderer, RENDERED_S * SAMPLERATE, seed):
         rows.append(write_item(out, "rendered", name, name, sources))
     return rows
 
@@ -239,8 +245,7 @@ def main():
         rows = copy_folder(args.folder, args.out)
         write_list(args.out, rows, "python -m models.testset --folder")
     else:
-        rows = make(args.samples, args.cache, args.out, args.seed)
-        write_list(args.out, rows, f"python -m models.testset --seed {args.seed}")
+        rows = write_pack(args.samples, args.cache, args.out, args.seed)
     for row in rows:
         print(
             f"{row['part']:9} {row['name']:18} {row['length'] / SAMPLERATE:5.1f} s  {row['stems']}"

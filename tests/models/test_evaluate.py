@@ -70,8 +70,9 @@ def test_the_command_writes_scores_into_the_json_and_prints_them(
     assert "of what the true ratio mask gains" in printed
 
 
-def test_quick_writes_nothing(folder, model, monkeypatch, capsys):
-    before = model.with_suffix(".json").read_text()
+def test_quick_leaves_scores_alone_that_are_there(folder, model, monkeypatch, capsys):
+    card = json.loads(model.with_suffix(".json").read_text()) | {"scores": {"known": 1}}
+    model.with_suffix(".json").write_text(before := json.dumps(card))
     monkeypatch.setattr("sys.argv", ["evaluate", str(model), "--set", str(folder), "--quick"])
     evaluate.main()
     assert model.with_suffix(".json").read_text() == before
