@@ -146,7 +146,7 @@ def test_oracle_gain_is_a_share_of_the_way():
 
 def test_sdr_is_that_of_museval():
     if not scores.has_museval():
-        pytest.skip("museval is not installed")
+        pytest.skip("needs the training extra: museval")
     metrics = scores._museval_metrics()
     stems = noise(0, 2.0)
     estimates = 0.7 * stems + 0.3 * noise(1, 2.0)
