@@ -26,6 +26,7 @@ several sections counts those of its sections in which the stem sounds at all.
 
 import importlib.util
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ ABSENT = 10 ** (-60 / 10)  # of the mixture in the same second
 SILENCE = 1e-10  # mean square of a mixture that never sounds
 FLOOR_DB = -100.0  # what a leak of nothing is called
 N_FLICKER, HOP_FLICKER = 2048, 512
-MAX_FLICKER = 30 * 48000  # samples of an item that are looked at
+MAX_FLICKER = 12 * 48000  # samples of an item that are looked at
 FLICKER_RANGE_DB = (-40.0, 12.0)  # beyond, nobody hears how far
 METRICS = ("sdr", "usdr", "si_sdr", "leak", "leak_median", "flicker", "sir", "sar", "isr")
 
@@ -147,7 +148,9 @@ def bss_eval(stems, estimates, samplerate, present):
     which = np.flatnonzero(present)
     if not which.size or not n_frames:
         return result
-    _, isr, sir, sar, _ = _museval_metrics().bss_eval(
+    metrics = _museval_metrics()
+    metrics._compute_projection_filters.forget()
+    _, isr, sir, sar, _ = metrics.bss_eval(
         stems[which].transpose(0, 2, 1).astype(np.float64),
         estimates[which].transpose(0, 2, 1).astype(np.float64),
         window=samplerate,
@@ -165,8 +168,13 @@ def has_museval():
     return all(importlib.util.find_spec(name) for name in ("museval", "scipy"))
 
 
+@cache
 def _museval_metrics():
-    """The module `museval.metrics` alone: the package wants ffmpeg before it can be imported."""
+    """The module `museval.metrics` alone: the package wants ffmpeg before it can be imported.
+
+    It solves the same equations anew for each estimate; with their factors kept, an item takes a
+    third of the time and scores the same to the last bits.
+    """
     spec = importlib.util.find_spec("museval")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("museval: not installed; pip install museval, or leave out --bss")
@@ -174,7 +182,44 @@ def _museval_metrics():
     spec = importlib.util.spec_from_file_location("museval_metrics", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module._compute_projection_filters = _Projections(module)
     return module
+
+
+class _Projections:
+    """`museval.metrics._compute_projection_filters` that factorises one matrix once."""
+
+    def __init__(self, metrics):
+        import scipy.linalg
+
+        self._metrics, self._linalg = metrics, scipy.linalg
+        self.forget()
+
+    def forget(self):
+        """Other references from now on: an array of the same address is another one."""
+        self._matrix = self._factors = None
+
+    def __call__(self, matrix, spectra, estimate):
+        """matrix : correlations of the references; spectra : theirs; estimate : (n, c)"""
+        if matrix.ndim == 4:
+            matrix, spectra = matrix[None, None], spectra[None]
+        n_sources, n_channels, taps = matrix.shape[0], matrix.shape[2], matrix.shape[-1]
+        n_fft = spectra.shape[-1]
+        spectrum = np.fft.fft(estimate.T, n_fft)
+        cross = np.fft.ifft(spectra[:, :, None] * spectrum.conj()).real  # (s, c, c', n)
+        right = np.concatenate([cross[..., :1], cross[..., :-taps:-1]], -1)
+        right = np.moveaxis(right, 3, 2).reshape(n_sources * n_channels * taps, n_channels)
+        filters = self._linalg.lu_solve(self._factorised(matrix), right)
+        filters = filters.reshape(n_sources, n_channels, taps, n_channels)
+        return filters[0] if n_sources == 1 else filters
+
+    def _factorised(self, matrix):
+        key = (matrix.__array_interface__["data"][0], matrix.shape)
+        if key != self._matrix:
+            flat = self._metrics._reshape_G(matrix)
+            flat = flat + np.finfo(float).eps * np.eye(len(flat))
+            self._matrix, self._factors = key, self._linalg.lu_factor(flat, overwrite_a=True)
+        return self._factors
 
 
 def summarise(tracks):

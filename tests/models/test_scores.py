@@ -1,5 +1,7 @@
 """Scores whose values are known on paper, and the package that BSS Eval comes in as their twin."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -147,7 +149,11 @@ def test_oracle_gain_is_a_share_of_the_way():
 def test_sdr_is_that_of_museval():
     if not scores.has_museval():
         pytest.skip("needs the training extra: museval")
-    metrics = scores._museval_metrics()
+    kept = scores._museval_metrics()
+    path = kept.__spec__.origin
+    spec = importlib.util.spec_from_file_location("museval_as_it_is", path)
+    metrics = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(metrics)
     stems = noise(0, 2.0)
     estimates = 0.7 * stems + 0.3 * noise(1, 2.0)
     stems[2:], estimates[2:] = 0.0, 0.0  # two sources keep the package fast
@@ -157,5 +163,5 @@ def test_sdr_is_that_of_museval():
     )
     ours = 10 * np.log10(item.sums[:, :2, scores.SIGNAL] / item.sums[:, :2, scores.ERROR]).T
     np.testing.assert_allclose(ours, sdr, atol=1e-5)  # float32 differences, summed in float64
-    np.testing.assert_allclose(item.bss[:, :2], [isr, sir, sar])
+    np.testing.assert_allclose(item.bss[:, :2], [isr, sir, sar], atol=1e-6)
     assert np.isnan(item.bss[:, 2:]).all()
