@@ -84,14 +84,13 @@ class Bench:
         sources = item.read(self.seconds)
         if item.samplerate == self.samplerate:
             return sources
-        return np.stack(
-            [
-                soxr.resample(source.T, item.samplerate, self.samplerate, "VHQ").T
-                if source.any()
-                else np.zeros((2, round(source.shape[1] * self.samplerate / item.samplerate)))
-                for source in sources
-            ]
-        ).astype(np.float32)
+        n = round(sources.shape[2] * self.samplerate / item.samplerate)
+        resampled = np.zeros((*sources.shape[:2], n), np.float32)
+        for source, out in zip(sources, resampled, strict=True):
+            if source.any():
+                audio = soxr.resample(source.T, item.samplerate, self.samplerate, "VHQ").T[:, :n]
+                out[:, : audio.shape[1]] = audio
+        return resampled
 
     def score(self, item, sources, estimates, with_bss):
         """ItemScores of one item."""
