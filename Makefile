@@ -1,10 +1,12 @@
-# Thin names for what the README says. ARGS= goes to stemd, PYTEST= to pytest.
+# Thin names for what the README says. ARGS= goes to the program, PYTEST= to pytest.
 SHELL := /bin/bash
 export VENV ?= .venv
 BIN := $(VENV)/bin
 CONTENTS := pyproject.toml scripts/setup.sh
 
-.PHONY: run test test-all lint bench doctor clean
+PROFILE ?= live
+
+.PHONY: run test test-all lint bench doctor train smoke clean
 
 run: $(VENV)/.stemd-run  ## install what is missing, then start the daemon
 	@$(BIN)/stemd run $(ARGS)
@@ -24,6 +26,12 @@ bench: $(VENV)/.stemd-run  ## how long one hop takes on this machine
 doctor: $(VENV)/.stemd-run  ## what of this machine will hurt
 	@$(BIN)/stemd doctor $(ARGS)
 
+train: $(VENV)/.stemd-train  ## a released model from nothing: PROFILE=tight|live|quality|pi MINUTES=150
+	$(BIN)/python -m models.make --profile $(PROFILE) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+smoke: $(VENV)/.stemd-train  ## render, train and export something tiny, and all tests that need torch
+	$(BIN)/python -m pytest tests/models tests/test_guide.py $(PYTEST)
+
 clean:  ## everything that was made here; recordings stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find stemd tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -33,3 +41,6 @@ $(VENV)/.stemd-run: $(CONTENTS)
 
 $(VENV)/.stemd-test: $(CONTENTS)
 	@bash scripts/setup.sh test
+
+$(VENV)/.stemd-train: $(CONTENTS)
+	@bash scripts/setup.sh train

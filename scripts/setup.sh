@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh run     what `stemd run` needs
 #   scripts/setup.sh test    also what the tests need: a sound server without sound card, OSC clients
+#   scripts/setup.sh train   what making models needs: torch; TORCH=... installs another than ours
 #
 # Nothing that is already there is touched, and nothing is ever removed.
 set -euo pipefail
@@ -132,12 +133,15 @@ fi
 is_enough "$venv/bin/python" ||
     stop "$venv holds $("$venv/bin/python" --version), 3.11 is needed; run 'make clean' and again"
 
-target=.
-if [ "$purpose" = test ]; then target='.[test]'; fi
+target=(-e .)
+if [ "$purpose" = test ]; then target=(-e '.[test]'); fi
+# The torch that made the released models. It comes with CUDA (2.7 GB) where pip finds no build for
+# processors alone (0.2 GB).
+if [ "$purpose" = train ]; then target=(-e '.[test,train]' "${TORCH:-torch==2.13.*}"); fi
 say "installing stemd and its Python packages into $venv (the first time takes minutes)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$target"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${target[@]}"
 say "compiling the kernels, so that the first start is as quick as the next"
 "$venv/bin/python" -c 'import stemd.roles.separate'
 touch "$venv/.stemd-run"
-if [ "$purpose" = test ]; then touch "$venv/.stemd-test"; fi
+if [ "$purpose" != run ]; then touch "$venv/.stemd-$purpose"; fi
 say "ready"
