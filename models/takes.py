@@ -5,8 +5,8 @@
     python -m models.takes --pool ../takes/songs --part songs
 
 Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
-time another stretch of it, with other levels, and half of the time with its stems shuffled among
-takes. A take depends on (seed, part, index) alone: the same number gives the same music anywhere.
+time another stretch of it at another speed, with other levels and colours, and half of the time
+with its stems shuffled among takes. A take depends on (seed, part, index) alone: the same number gives the same music anywhere.
 """
 
 import argparse
@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numba import njit
 
 from models.library import PARTS, SAMPLERATE, STEMS, Library
 from models.render import Renderer
 
 FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
-OTHER, NOBODY = 3, 4
+VOCALS, NOBODY = 0, 4
 
 
 class Takes:
@@ -69,11 +70,12 @@ class Takes:
         return np.stack([self._clip(rng, n) for _ in range(batch)])
 
     def _clip(self, rng, n):
-        clip = self._cut(rng, n)
-        if rng.random() < self.remix:  # across songs: nothing fits, so only timbre can tell
+        remixed = rng.random() < self.remix
+        clip = self._cut(rng, n, range(N_TRACKS), draw_ratio(rng, 3) if rng.random() < 0.6 else 1.0)
+        if remixed:  # across songs: nothing fits, so only timbre can tell
             for s in range(4):
                 if rng.random() < 0.75:
-                    clip[s] = self._cut(rng, n)[s]
+                    clip[s] = self._cut(rng, n, [s], draw_ratio(rng, 5 if s == VOCALS else 3))[0]
             clip[NOBODY] = 0
         for s in range(4):
             gain = 10 ** (rng.normal(0, 3) / 20)
@@ -84,6 +86,9 @@ class Takes:
             if rng.random() < 0.5:
                 gain = -gain
             clip[s] *= np.float32(gain)
+            if not clip[NOBODY].any():  # what is in no stem was made of the stems as they were
+                for _ in range(int(rng.integers(3))):
+                    filtered(clip[s], *draw_filter(rng))
         if rng.random() < 0.08:  # one stem alone, or all but one
             s = int(rng.integers(4))
             if rng.random() < 0.5:
@@ -96,12 +101,76 @@ class Takes:
             clip = np.repeat(clip.mean(1, keepdims=True), 2, axis=1)
         return np.ascontiguousarray(clip * np.float32(10 ** (rng.normal(0, 6) / 20)))
 
-    def _cut(self, rng, n):
+    def _cut(self, rng, n, tracks, ratio):
+        """A stretch of a random take, played `ratio` times as fast: (tracks, 2, n) float32."""
         index = int(rng.integers(len(self)))
         if index not in self._open:
             self._open[index] = np.load(self._paths[index], mmap_mode="r")
-        length = self._open[index].shape[2]
-        return self.read(index, int(rng.integers(max(1, length - n + 1))), n)
+        take = self._open[index]
+        length = min(take.shape[2], int(n * ratio) + 4)
+        start = int(rng.integers(take.shape[2] - length + 1))
+        out = np.zeros((len(tracks), 2, n), np.float32)
+        for row, track in zip(out, tracks, strict=True):
+            played(take[track, :, start : start + length], ratio, FULL_SCALE / 32768, row)
+        return out
+
+
+def draw_ratio(rng, semitones):
+    """A speed; 1.5 semitones of it are the difference between 44.1 and 48 kHz."""
+    return 2 ** (rng.uniform(-semitones, semitones) / 12)
+
+
+@njit(cache=True, fastmath=True)
+def played(samples, ratio, scale, out):
+    """Play samples `ratio` times as fast, by cubic interpolation; what is beyond the end stays.
+
+    samples : (c, m) int16
+    out : (c, n) float32
+
+    Good enough for learning: images and droop stay 30 dB down below 10 kHz.
+    """
+    for c in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            place = i * ratio
+            j = int(place)
+            if j + 2 >= samples.shape[1]:
+                break
+            x = np.float32(place - j)
+            b, d = np.float32(samples[c, j]), np.float32(samples[c, j + 1])
+            a = np.float32(samples[c, j - 1]) if j > 0 else b
+            e = np.float32(samples[c, j + 2])
+            # Catmull-Rom
+            out[c, i] = scale * (
+                b + 0.5 * x * (d - a + x * (2 * a - 5 * b + 4 * d - e + x * (3 * (b - d) + e - a)))
+            )
+
+
+def draw_filter(rng):
+    """Another microphone, another body: a shelf of ±6 dB or a bell of ±9 dB, as (b, a)."""
+    if rng.random() < 0.5:
+        gain = 10 ** (rng.uniform(-6, 6) / 20)
+        corner = np.exp(rng.uniform(np.log(200), np.log(4000)))
+        pole = np.exp(-2 * np.pi * corner / SAMPLERATE)
+        b, a = (1 - pole + gain * pole, -gain * pole, 0.0), (1.0, -pole, 0.0)
+        return np.array(b), np.array(a)
+    gain = 10 ** (rng.uniform(-9, 9) / 40)
+    w = 2 * np.pi * np.exp(rng.uniform(np.log(80), np.log(8000))) / SAMPLERATE
+    alpha = np.sin(w) / (2 * rng.uniform(0.5, 4))
+    b = np.array([1 + alpha * gain, -2 * np.cos(w), 1 - alpha * gain])
+    a = np.array([1 + alpha / gain, -2 * np.cos(w), 1 - alpha / gain])
+    return b / a[0], a / a[0]
+
+
+@njit(cache=True)
+def filtered(audio, b, a):
+    """A filter of second order over (c, n) float32, in place."""
+    for c in range(audio.shape[0]):
+        x1 = x2 = y1 = y2 = 0.0
+        for i in range(audio.shape[1]):
+            x = audio[c, i]
+            y = b[0] * x + b[1] * x1 + b[2] * x2 - a[1] * y1 - a[2] * y2
+            x2, x1, y2, y1 = x1, x, y1, y
+            audio[c, i] = y
 
 
 def render(args, first, step):

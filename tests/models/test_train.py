@@ -90,6 +90,27 @@ def test_clips_are_the_same_every_time_and_their_mixture_is_their_sum(pool):
     assert np.isfinite(one).all()
 
 
+def test_a_tone_played_faster_is_a_higher_tone():
+    n = 44100
+    tone = 8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * n) / n)
+    out = np.zeros((2, n), np.float32)
+    takes.played(np.stack([tone, tone]).astype(np.int16), 1.2, 1 / 8000, out)
+    expected = np.sin(2 * np.pi * 1200 * np.arange(n) / n)
+    np.testing.assert_allclose(out[0], expected, atol=2e-3)
+
+
+def test_filters_are_those_of_scipy():
+    from scipy.signal import lfilter
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        b, a = takes.draw_filter(rng)
+        audio = rng.standard_normal((2, 3000)).astype(np.float32)
+        expected = lfilter(b, a, audio)
+        takes.filtered(audio, b, a)
+        np.testing.assert_allclose(audio, expected, atol=1e-4)
+
+
 def test_an_empty_pool_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"got no take_\*\.npy, expected rendered takes"):
         takes.Takes(tmp_path)
