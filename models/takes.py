@@ -6,7 +6,8 @@
 
 Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
 time another stretch of it at another speed, with other levels and colours, and half of the time
-with its stems shuffled among takes. A take depends on (seed, part, index) alone: the same number gives the same music anywhere.
+with its stems shuffled among takes. A take depends on (seed, part, index) alone: the same number
+gives the same music anywhere.
 """
 
 import argparse
