@@ -104,7 +104,7 @@ class Bassist:
         voice, glide = self.draw(rng, plan, acoustic)
         habits = HABITS[plan.style if rng.random() < 0.8 else pick(rng, sorted(HABITS))]
         lines = LINES[pick(rng, habits)]
-        active = plan.active(rng, 0.45, 1.1, lead=True)
+        active = plan.active(rng, 0.5, 1.2, lead=True)
         centre = float(np.clip(rng.choice((31, 33, 36, 40)), voice.low + 3, voice.high - 3))
         legato = rng.choice((0.35, 0.6, 0.9, 1.0, 1.05))
         loose = rng.uniform(0, 0.007) if acoustic else 0.0

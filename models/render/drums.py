@@ -161,7 +161,7 @@ class Drummer:
         loose = rng.uniform(0.001, 0.009) if acoustic else rng.choice((0.0, 0.0, 0.003))
         late = {role: rng.normal(0, 0.005 if acoustic else 0.002) for role in LEVELS_DB}
         steps = plan.meter * 4
-        active = plan.active(rng, 0.55, 1.05, lead=True)
+        active = plan.active(rng, 0.5, 1.15, lead=True)
         rolls = plan.style == "trap" or (not acoustic and rng.random() < 0.1)
         busy = {s.first: rng.random() for s in plan.sections}
         out = np.zeros((2, n), np.float32)

@@ -207,7 +207,7 @@ def _sections(rng, bars):
     while first < bars:
         length = int(rng.choice((4, 4, 8, 8, 8, 16)))
         begin, end = max(0, first), min(bars, first + length)
-        energy = float(rng.choice((0.2, 0.5, 0.8, 1.0, 1.0)))
+        energy = float(rng.choice((0.2, 0.6, 0.9, 1.0, 1.0)))
         if end > begin:
             yield Section(begin, end - begin, energy)
         first += length

@@ -77,7 +77,7 @@ class Harmonist:
         manners = MANNERS[plan.style if rng.random() < 0.85 else pick(rng, sorted(MANNERS))]
         out = np.zeros((2, n), np.float32)
         for i in range(n_layers):
-            active = plan.active(rng, *((0.1, 0.9) if i else (0.5, 1.1)), lead=i == 0)
+            active = plan.active(rng, *((0.1, 0.9) if i else (0.6, 1.2)), lead=i == 0)
             if i and not active.any():
                 continue
             manner = pick(rng, manners)

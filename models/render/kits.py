@@ -91,7 +91,7 @@ def draw_kit(rng, library, pool, acoustic):
     else:
         home = pick(rng, folders) if folders and draw < 0.35 else None
     synthetic = 0.0 if acoustic else float(rng.choice((0.0, 0.15, 0.5, 1.0)))
-    stray = 0.08 if acoustic else 0.25
+    stray = 0.2 if acoustic else 0.25
     tuning = 2 ** (rng.normal(0, 1.5) / 12)
     kit = {}
     for role in (*KIT_ROLES, "percussion", "percussion 2", "brush"):

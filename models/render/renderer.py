@@ -14,7 +14,7 @@ from models.render.harmony import Harmonist
 from models.render.voices import Vocalist
 
 # Who plays: the chance of each number of absent stems, and how likely each stem is to be the one.
-ABSENT = (0.6, 0.22, 0.1, 0.08)
+ABSENT = (0.68, 0.18, 0.08, 0.06)
 MISSED = {"vocals": 0.4, "drums": 0.22, "bass": 0.25, "other": 0.13}
 LEVELS_DB = {"vocals": (0, 3.5), "drums": (0, 3.5), "bass": (-1, 3.5), "other": (-2, 4)}
 SONG_SHARE = 0.28  # takes that stand on a real song
@@ -98,7 +98,10 @@ class Renderer:
         """A real section; what it lacks may be played to it, what it has may be replaced."""
         song = sections.choose(rng, self.songs, self.own, OWN_SHARE)
         ratio = 2 ** (rng.uniform(-3, 3) / 12)
-        real, _ = sections.excerpt(rng, song, n, ratio)
+        for _ in range(4):  # songs have long silences; two stems make a mix
+            real, _ = sections.excerpt(rng, song, n, ratio)
+            if sum(steadiness(audio) > 0.5 for audio in real.values()) > 1:
+                break
         plan = self._plan_of(rng, real, n)
         acoustic = rng.random() < 0.4
         stems = np.zeros((4, 2, n), np.float32)
@@ -110,11 +113,11 @@ class Renderer:
                 stems[s] = real[stem] * gain(rng.normal(0, 3)) * (-1) ** int(rng.integers(2))
                 if rng.random() < 0.4:
                     stems[s] = desk.equalise(rng, stem, stems[s])
-            elif draw < (0.06 if stem in real else 0.82 if stem == "bass" else 0.55):
+            elif draw < (0.06 if stem in real else 0.85 if stem == "bass" else 0.7):
                 audio, _ = self._part(rng, stem, plan, n, acoustic)
                 audio = self._levelled(rng, stem, audio)
                 stems[s] = audio * np.float32(np.sqrt(reference) if reference else 1.0)
-        if rng.random() < 0.2:  # the same song without one, or with one alone
+        if rng.random() < 0.15:  # the same song without one, or with one alone
             for s in range(4):
                 if rng.random() < 0.4:
                     stems[s] = 0
@@ -169,4 +172,8 @@ class Renderer:
         return audio * gain(db) / np.float32(level)
 
 
-__all__ = ["SAMPLERATE", "Renderer"]
+def steadiness(audio):
+    """Share of the seconds of (2, n) in which something sounds."""
+    seconds = max(1, audio.shape[1] // SAMPLERATE)
+    level = np.square(audio[:, : seconds * SAMPLERATE]).reshape(2, seconds, -1).mean((0, 2))
+    return float((level > 1e-6).mean())

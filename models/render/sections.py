@@ -65,7 +65,7 @@ def excerpt(rng, song, n, ratio):
     stems = {}
     for stem in song.stems:
         audio = song.read(stem, start, length)
-        if np.abs(audio).max(initial=0) > 1e-3:
+        if np.abs(audio).max(initial=0) > 3e-3:  # below is the floor of a codec
             audio = repitch(audio, ratio)
             if audio.shape[1] < n:
                 audio = np.pad(audio, ((0, 0), (0, n - audio.shape[1])))
@@ -112,6 +112,8 @@ def key_of(audio):
     inside = (hertz[1:-1] > 80) & (hertz[1:-1] < 1000)
     classes = np.round(69 + 12 * np.log2(hertz[1:-1][inside] / 440)).astype(int) % 12
     chroma = np.bincount(classes, weight[inside], 12)
+    if chroma.std() == 0:  # silence has no key
+        return 0, True
     scores = {
         (root, mode == "minor"): np.corrcoef(np.roll(profile, root), chroma)[0, 1]
         for mode, profile in PROFILE.items()

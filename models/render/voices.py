@@ -34,6 +34,7 @@ MANNERS = {  # of the leading voice
     "chops": 0.05,
     "wild": 0.02,
 }
+QUIET = 1e-5  # -50 dB of power: below it, a recorded stretch counts as silence
 
 
 class Vocalist:
@@ -57,7 +58,7 @@ class Vocalist:
         """A part: a leading voice and what joins it, (2, n)."""
         names = list(MANNERS)
         manner = names[int(rng.choice(len(names), p=list(MANNERS.values())))]
-        active = plan.active(rng, 0.4, 1.15, lead=True)
+        active = plan.active(rng, 0.5, 1.2, lead=True)
         lead = self._lead(rng, manner, plan, n, active)
         if rng.random() < 0.12:
             lead = self._double(rng, lead)
@@ -109,22 +110,23 @@ class Vocalist:
         if rng.random() < 0.3:  # harmonies: steps of the scale, quieter, to the sides
             for step in ((2,), (-3,), (2, 4), (7,), (-7,), (2, -3))[int(rng.integers(6))]:
                 voices.append((step, rng.uniform(0.3, 0.8), rng.uniform(-0.8, 0.8)))
-        every = float(rng.choice((1, 2, 2, 4)))  # bars
+        rest = rng.uniform(0, 1.5)  # bars between phrases, on average
         out = np.zeros((2, n), np.float32)
-        made, free = {}, -SAMPLERATE
-        for slot in range(int(plan.bars / every) + 1):
-            beat = slot * every * plan.meter
-            bar = int(beat // plan.meter)
-            at = plan.at(beat)
-            if bar >= plan.bars or not active[bar] or rng.random() < 0.12 or at < free:
+        made, bar, turn = {}, 0, 0
+        while bar < plan.bars:
+            at = plan.at(bar * plan.meter)
+            if not active[bar]:
+                bar += 1
                 continue
-            which = (0, 0, 1, 2, 0, 1, 3, 4)[slot % 8] % len(few)
+            which = (0, 0, 1, 2, 0, 1, 3, 4)[turn % 8] % len(few)
+            turn += 1
             if rng.random() < 0.25:
                 which = int(rng.integers(len(few)))
             if which not in made:
                 made[which] = self._phrase(rng, few[which], plan, formant, tight, voices)
             add(out, at, made[which])
-            free = at + int(0.9 * made[which].shape[1])
+            bars = made[which].shape[1] / plan.beat_length / plan.meter
+            bar += max(1, round(bars + rng.exponential(rest)))
         return out
 
     def _phrase(self, rng, entry, plan, formant, tight, voices):
@@ -157,19 +159,23 @@ class Vocalist:
 
     def _song(self, rng, n):
         """A stretch of a real song's voices as it is, or sung by another throat."""
-        entry = pick(rng, self.song)
         semitones = rng.uniform(-5, 5)
-        if rng.random() < 0.45:
-            ratio = 2 ** (semitones / 12)
-            length = int(n * ratio) + 64
+        ratio = 2 ** (semitones / 12)
+        length = int(n * ratio) + 64
+        for _ in range(6):
+            entry = pick(rng, self.song)
             start = int(rng.integers(max(1, entry["length"] - length)))
-            audio = repitch(self.library.read(entry, start, length), ratio)
-            return _round(stereo(audio), n)
-        start = int(rng.integers(max(1, entry["length"] - n)))
-        x = self.library.read(entry, start, n).mean(0)
-        voice = psola.analyse(x)
-        where = np.arange(x.size // STEP) * float(STEP)
-        factor = np.full(where.size, 2 ** (semitones / 12))
+            audio = self.library.read(entry, start, length)
+            if power(audio) > QUIET:
+                break
+        else:  # what is left of a silent track is the floor of its codec, not a voice
+            return np.zeros((2, n), np.float32)
+        # Only one voice at a time can be taken apart.
+        if rng.random() < 0.4 or "backing" in entry["instrument"]:
+            return _round(stereo(repitch(audio, ratio)), n)
+        voice = psola.analyse(audio.mean(0))
+        where = np.arange(audio.shape[1] // STEP) * float(STEP)
+        factor = np.full(where.size, ratio)
         return _round(stereo(psola.resing(voice, where, factor, throat(rng))[None]), n)
 
     def _wild(self, rng, n):
