@@ -200,7 +200,7 @@ def test_a_stranger_s_home_is_refused():
 
 
 def test_a_model_s_name_is_not_a_path():
-    assert build_config({"model": {"name": "first"}}).model.name == "first"
+    assert build_config({"model": {"name": "oak"}}).model.name == "oak"
 
 
 # -- overrides -------------------------------------------------------------------------------------

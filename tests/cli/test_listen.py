@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from stemd.errors import EXIT_DEVICE, EXIT_FAILED
+from stemd.processors.catalogue import DEFAULT_MODELS
 from stemd.spec import SOURCES
 
 from .conftest import command, stemd
@@ -70,7 +71,7 @@ def test_tap_of_a_feed_that_is_none(daemon, tmp_path):
 def test_monitor_shows_the_daemon(daemon):
     ran = stemd("monitor", "--once", "--port", daemon.control_port)
     assert ran.returncode == 0, ran.stderr
-    for word in ("RUNNING", "demo loop", "first_live", "512 samples = 10.7 ms", *SOURCES):
+    for word in ("RUNNING", "demo loop", DEFAULT_MODELS["live"], "512 samples = 10.7 ms", *SOURCES):
         assert word in ran.stdout
 
 

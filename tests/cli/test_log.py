@@ -20,7 +20,7 @@ def status():
     made.separate["samplerate"] = made.capture["samplerate"] = 48_000
     made.separate["hop_length"], made.separate["latency"] = 256, 512
     Status.set_text(made.capture, "source", "USB Audio")
-    Status.set_text(made.separate, "model", "first_live")
+    Status.set_text(made.separate, "model", "oak_live")
     Status.set_text(made.separate, "provider", "cpu")
     yield made
     made.close()
@@ -53,7 +53,7 @@ def said(monkeypatch, status):
 
 def test_running_names_source_model_and_latency(status):
     assert described(status.snapshot()) == (
-        "running: USB Audio, 48000 Hz, first_live on cpu, stems 10.7 ms late"
+        "running: USB Audio, 48000 Hz, oak_live on cpu, stems 10.7 ms late"
     )
 
 
