@@ -16,7 +16,8 @@ nine. Weights and their number stay as they are. What differs from the article:
 
 - a patch of 25 frames sees zeros before its first frame, we see the true past: 34 frames;
 - a patch sees zeros after its newest frame too, we put all taps into the past;
-- leaky ReLU between layers, no dropout, and log magnitudes over a running level as input.
+- leaky ReLU between layers, no dropout, and log magnitudes over a running level as input;
+- batch normalisation behind the convolutions while training, folded into them afterwards.
 
 In training whole clips go through at once. Only every third frame needs a mask there, since
 targets of neighbours are alike, and the columns after the first pool are then the article's own.
@@ -40,8 +41,9 @@ PAST = 33  # frames before the newest that a mask depends on: 2+2, pool 2, 6+6, 
 SLOPE = 0.1  # of the leaky ReLU
 LEVEL_S = 1.0  # how long the level that normalises the input remembers
 TINY = 1e-7  # power below which silence is silence: about -100 dBFS of noise
-CONTRAST = 1000.0  # magnitudes 60 dB under the level come out as log 2
-SCALE = 0.25  # features then stay below about 3
+CONTRAST = 30.0  # magnitudes 30 dB under the level come out as log 2
+TILT_BINS = 8  # above, music falls by about 6 dB an octave; features are flat
+CENTRE, SPREAD = 2.2, 1.6  # of the logs of mixtures; features have mean 0, variance 1
 LOGIT_BOUND = 15.0  # keeps sums of sigmoids away from zero; trained logits stay inside
 KEEP = math.exp(-HOP_LENGTH / (LEVEL_S * NOMINAL_SAMPLERATE))
 
@@ -67,32 +69,38 @@ VARIANTS = {
 class Front(nn.Module):
     """Layers that run at every frame."""
 
-    def __init__(self):
+    convolutions = ("first", "second")
+
+    def __init__(self, normed):
         super().__init__()
         self.first = nn.Conv2d(1, 32, 3)
         self.second = nn.Conv2d(32, 16, 3)
+        self.norms = norms((32, 16), normed)
 
     def forward(self, x):
         """(b, 1, t, f) to (b, 16, t, f), not yet rectified: the pool does not mind the order."""
-        x = leaky(self.first(functional.pad(x, (1, 1, 2, 0))))
-        return self.second(functional.pad(x, (1, 1, 2, 0)))
+        x = leaky(self.norms[0](self.first(functional.pad(x, (1, 1, 2, 0)))))
+        return self.norms[1](self.second(functional.pad(x, (1, 1, 2, 0))))
 
 
 class Back(nn.Module):
     """Layers after the first pool; their columns are `gap` entries of the sequence apart."""
 
-    def __init__(self, hidden, stems):
+    convolutions = ("third", "fourth")
+
+    def __init__(self, hidden, stems, normed):
         super().__init__()
         n_last = N_BINS // POOL // POOL
         self.third = nn.Conv2d(16, 64, 3)
         self.fourth = nn.Conv2d(64, 16, 3)
+        self.norms = norms((64, 16), normed)
         self.hidden = nn.Linear(2 * 16 * n_last, hidden)  # columns old, new; channels; bins
         self.out = nn.Linear(hidden, stems * N_BINS)
 
     def forward(self, x, gap):
         """(b, 16, t, f / 3) to logits (b, t, stems * f)."""
-        x = leaky(self._convolve(x, self.third, gap))
-        x = self._convolve(x, self.fourth, gap)
+        x = leaky(self.norms[0](self._convolve(x, self.third, gap)))
+        x = self.norms[1](self._convolve(x, self.fourth, gap))
         x = functional.pad(x, (0, 0, 2 * gap, 0))
         x = leaky(functional.max_pool2d(x, POOL, (1, POOL), dilation=(gap, 1)))
         x = x.transpose(1, 2).flatten(2)  # (b, t, 16 * 57)
@@ -112,15 +120,17 @@ class ClassicNet(nn.Module):
     ----------
     variant : str
         A name in `VARIANTS`.
+    normed : bool
+        For training; `settle` makes the network without, which has the article's parameters.
     """
 
-    def __init__(self, variant="branches"):
+    def __init__(self, variant="branches", normed=False):
         super().__init__()
-        self.name = variant
+        self.name, self.normed = variant, normed
         self.variant = kind = VARIANTS[variant]
-        self.fronts = nn.ModuleList(Front() for _ in range(kind.fronts))
+        self.fronts = nn.ModuleList(Front(normed) for _ in range(kind.fronts))
         per_back = kind.stems // kind.backs
-        self.backs = nn.ModuleList(Back(kind.hidden, per_back) for _ in range(kind.backs))
+        self.backs = nn.ModuleList(Back(kind.hidden, per_back, normed) for _ in range(kind.backs))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, SLOPE)
@@ -162,6 +172,7 @@ def patch(net, features, padding):
     Parameters
     ----------
     net : ClassicNet
+        Settled.
     features : (b, t, f)
         The last frame is the newest. 25 frames with padding, or PAST + 1 without.
     padding : 0 or 1
@@ -207,9 +218,29 @@ def count_products(net):
     }
 
 
+def norms(channels, normed):
+    """A normalisation for each convolution, or none."""
+    return nn.ModuleList(nn.BatchNorm2d(n) if normed else nn.Identity() for n in channels)
+
+
+@torch.no_grad()
+def settle(net):
+    """The same network with its normalisations folded into the convolutions, to be used."""
+    settled = ClassicNet(net.name)
+    settled.load_state_dict(net.state_dict(), strict=False)  # all but the normalisations
+    pairs = zip([*net.fronts, *net.backs], [*settled.fronts, *settled.backs], strict=True)
+    for source, part in pairs if net.normed else ():
+        for name, norm in zip(part.convolutions, source.norms, strict=True):
+            conv = getattr(part, name)
+            gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            conv.weight *= gain[:, None, None, None]
+            conv.bias.copy_((conv.bias - norm.running_mean) * gain + norm.bias)
+    return settled.eval()
+
+
 def merge(branches):
     """Four nets of one stem, trained apart, as one net of four stems."""
-    whole = ClassicNet("branches")
+    whole = ClassicNet("branches", branches[0].normed)
     for i, branch in enumerate(branches):
         whole.fronts[i].load_state_dict(branch.fronts[0].state_dict())
         whole.backs[i].load_state_dict(branch.backs[0].state_dict())
@@ -234,7 +265,13 @@ def features_of(spectra):
     weight = torch.where(age >= 0, (1 - KEEP) * KEEP ** age.clamp(min=0), 0.0)
     weight = (weight / weight.sum(1, keepdim=True)).float()
     level = weight @ power.mean(2, keepdim=True)  # (b, t, 1)
-    return torch.log1p(CONTRAST * torch.sqrt(power / (level + TINY))) * SCALE
+    logs = torch.log1p(contrast() * torch.sqrt(power / (level + TINY)))
+    return (logs - CENTRE) / SPREAD
+
+
+def contrast():
+    """What magnitudes over the level are multiplied by, (f,): more where music is softer."""
+    return CONTRAST * (1 + torch.arange(N_BINS) / TILT_BINS)
 
 
 def sum_to_one(logits):

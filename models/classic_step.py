@@ -11,21 +11,25 @@ What waits is a line of frames that moves up by one at every step. Both channels
 the weights: they are one batch of 2 b inside. Branches are groups of the same convolution.
 """
 
+import tempfile
+import time
+from pathlib import Path
+
 import numpy as np
 import onnx
 import torch
 
 from models import classic
 from models.classic import N_BINS, N_STEMS, POOL
-from models.graph import Graph, noise_frames, stepped, write
+from models.graph import Graph, noise_frames, session, stepped, write
 
 
 class _Builder:
     """Nodes of one step; every state is declared where it is used."""
 
     def __init__(self, net):
-        if net.variant.stems != N_STEMS:
-            raise ValueError(f"stems: got {net.variant.stems}, expected {N_STEMS}")
+        if net.variant.stems != N_STEMS or net.normed:
+            raise ValueError(f"net: got {net.name}, expected a settled one of {N_STEMS} stems")
         self.g, self.net, self.shapes = Graph(), net, {}
 
     def line(self, name, newest, length, shape):
@@ -116,8 +120,9 @@ class _Builder:
         total, weight = g.add("Split", level, g.ints(1, 1), outputs=2, axis=2)
         level = g.add("Add", g.add("Div", total, weight), np.array(classic.TINY))
         x = g.add("Sqrt", g.add("Div", power, level))
-        x = g.add("Add", g.add("Mul", x, np.array(classic.CONTRAST)), np.array(1.0))
-        x = g.add("Mul", g.add("Log", x), np.array(classic.SCALE))
+        x = g.add("Add", g.add("Mul", x, classic.contrast().numpy()), np.array(1.0))
+        x = g.add("Sub", g.add("Log", x), np.array(classic.CENTRE))
+        x = g.add("Div", x, np.array(classic.SPREAD))
         return g.add("Reshape", x, g.ints(-1, 1, 1, N_BINS))
 
     def dense(self, x):
@@ -165,7 +170,7 @@ def stacked(convs):
 
 
 def build(net):
-    """ClassicNet of four stems -> onnx.ModelProto of one step, shapes of its states."""
+    """Settled ClassicNet of four stems -> onnx.ModelProto of one step, shapes of its states."""
     step = _Builder(net)
     n_fronts, n_backs = len(net.fronts), len(net.backs)
     x = step.features()
@@ -196,7 +201,7 @@ def check(path, net, shapes):
 
 def export(net, path, training):
     """ClassicNet to .onnx and .json; returns what `check` found."""
-    model, shapes = build(net.eval())
+    model, shapes = build(net)
     n_parameters = sum(p.numel() for p in net.parameters())
     write(
         model,
@@ -212,6 +217,23 @@ def export(net, path, training):
     if not worst < 1e-4:
         raise SystemExit(f"{path}: got masks {worst:.1e} off the network, expected less than 1e-4")
     return worst
+
+
+def time_step(net, n_frames=30):
+    """Median processor time of one step of a stereo feed, in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "step.onnx"
+        model, shapes = build(net)
+        onnx.save(model, path)
+        run = session(path)
+    feed = {"mix": noise_frames(1, 1, N_BINS)[0]}
+    feed |= {name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()}
+    times = []
+    for _ in range(n_frames):
+        begun = time.process_time()
+        run.run(None, feed)
+        times.append(time.process_time() - begun)
+    return float(np.median(times))
 
 
 def count_graph_products(model):

@@ -1,7 +1,8 @@
 """Scores of the classic rows, of spectra: they tell rows apart, on audio models.evaluate judges.
 
 For each stem 10 log10(sum |S|^2 / sum |S - mask X|^2) over the bins of a validation take, left
-channel, mean over the takes in which the stem is not 20 dB under the mixture.
+channel, every third frame; the mean over the takes in which the stem is neither alone nor 20 dB
+under the mixture.
 """
 
 import math
@@ -10,12 +11,12 @@ import numpy as np
 import torch
 
 from models import classic
-from models.spectra import SAMPLERATE
+from models.library import SAMPLERATE
 
 STEMS = ("vocals", "drums", "bass", "other")
 SILENT = 1e-3  # magnitude under which a bin belongs to nobody: 110 dB under full scale
-TAKES, TAKE_S = 24, 6.0
-ABSENT = 1e-2  # of the mixture's energy
+TAKES, TAKE_S = 24, 5.0
+ABSENT = 1e-2  # of the mixture's energy, and as little beside it is alone
 
 
 def binary_masks(tracks, target):
@@ -40,9 +41,13 @@ def validation(takes):
         yield classic.spectra_of(torch.from_numpy(takes.plain(i, n)[:, 0].copy()))
 
 
-def judged(n_frames):
-    """The same frames for every row: all with their whole past, and with a middle."""
-    return slice(classic.PAST, n_frames - classic.MIDDLE)
+def judged(n_frames, delay=0):
+    """Every third frame, the same for each row: all have their whole past, and a middle.
+
+    With a delay, the frames at which a network that is late says what it thinks of those.
+    """
+    first = classic.PAST + (classic.POOL - 1 - classic.PAST) % classic.POOL
+    return slice(first + delay, n_frames - classic.MIDDLE + delay, classic.POOL)
 
 
 def sdr(tracks, masks):
@@ -50,9 +55,10 @@ def sdr(tracks, masks):
     mix, result = tracks.sum(0), []
     least = ABSENT * energy(mix)
     for s in range(len(STEMS)):
-        found = energy(tracks[s])
+        found, beside = energy(tracks[s]), energy(mix - tracks[s])
         error = energy(tracks[s] - masks[:, s] * mix)
-        result.append(10 * math.log10(found / (error + 1e-12)) if found > least else None)
+        heard = found > least and beside > least
+        result.append(10 * math.log10(found / (error + 1e-12)) if heard else None)
     return result
 
 
@@ -70,18 +76,18 @@ def mean_of(rows):
 
 @torch.no_grad()
 def score(net, row, takes):
-    """Scores of a net whose masks belong `row.delay` frames before the newest.
+    """Scores of a settled net whose masks belong `row.delay` frames before the newest.
 
     Three ways to use the outputs: over 0.5, as they are, divided by their sum over stems.
     """
     ways = {"thresholded": [], "soft": [], "sum_to_one": []}
     right, said_no = [], []
-    net.eval()
     for tracks in validation(takes):
-        logits = net(classic.features_of(tracks.sum(0)[None]))[0]
-        content = judged(len(logits))
-        logits = logits[content.start + row.delay : content.stop + row.delay]
-        tracks = tracks[:, content]
+        n_frames = tracks.shape[1]
+        logits = net(classic.features_of(tracks.sum(0)[None]), every=classic.POOL)[0]
+        at = torch.arange(n_frames)[judged(n_frames, row.delay)]
+        logits = logits[at // classic.POOL]
+        tracks = tracks[:, judged(n_frames)]
         ways["thresholded"].append(sdr(tracks, (logits > 0).float()))
         ways["soft"].append(sdr(tracks, torch.sigmoid(logits)))
         ways["sum_to_one"].append(sdr(tracks, classic.sum_to_one(logits)))

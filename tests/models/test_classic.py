@@ -73,6 +73,21 @@ def test_nothing_but_the_zeros_around_it_sets_the_article_apart():
     torch.testing.assert_close(article, classic.patch(net, features, 0), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("variant", PARAMETERS)
+@torch.no_grad()
+def test_a_settled_net_says_what_the_trained_one_said(variant):
+    torch.manual_seed(0)
+    net, features = classic.ClassicNet(variant, normed=True), draw(2, 36, classic.N_BINS)
+    for norm in [*net.fronts[0].norms, *net.backs[-1].norms]:
+        norm.weight.uniform_(-1, 2)  # also where the sign turns
+        norm.bias.normal_()
+    for _ in range(3):
+        net(features)  # moves the running means
+    settled = classic.settle(net)
+    assert sum(p.numel() for p in settled.parameters()) == PARAMETERS[variant]
+    torch.testing.assert_close(settled(features), net.eval()(features), atol=1e-4, rtol=1e-4)
+
+
 @torch.no_grad()
 def test_four_branches_trained_apart_merge_into_one_net():
     branches = [made("branch", seed) for seed in range(4)]
@@ -109,7 +124,9 @@ def test_features_do_not_depend_on_the_gain():
     spectra = torch.view_as_complex(draw(1, 40, classic.N_BINS, 2)) * 10
     loud, soft = classic.features_of(spectra), classic.features_of(spectra * 0.03)
     torch.testing.assert_close(loud, soft, atol=1e-4, rtol=0)
-    assert classic.features_of(spectra * 0).abs().max() == 0
+    silence = classic.features_of(spectra * 0)
+    assert (silence == silence[0, 0, 0]).all()
+    assert silence[0, 0, 0] < loud.min()
 
 
 def test_sums_of_masks_are_one_even_where_every_stem_says_no():
@@ -128,12 +145,23 @@ def test_binary_masks_known_on_paper():
     assert ratio == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
 
 
-def test_sdr_of_a_mask_that_is_a_tenth_wrong_is_20_db():
+def test_sdr_of_half_the_mixture_is_known_on_paper():
     tracks = torch.zeros(5, 6, 4, dtype=torch.complex64)
-    tracks[0] = 2.0
+    tracks[0], tracks[2] = 2.0, 2.0j
     masks = torch.zeros(6, 4, 4)
-    masks[:, 0] = 0.9
-    assert row_scores.sdr(tracks, masks) == [pytest.approx(20, abs=1e-4), None, None, None]
+    masks[:, 0] = 0.5
+    # half the mixture is 1 + j: off by 1 - j, half the stem's energy
+    stem = 10 * np.log10(2)
+    assert row_scores.sdr(tracks, masks) == [pytest.approx(stem), None, pytest.approx(0), None]
+
+
+@pytest.mark.parametrize("delay", [0, classic.MIDDLE])
+def test_rows_are_judged_on_the_same_frames_whatever_their_delay(delay):
+    frames = np.arange(100)
+    content, spoken = frames[row_scores.judged(100)], frames[row_scores.judged(100, delay)]
+    np.testing.assert_array_equal(spoken - delay, content)
+    assert (content % classic.POOL == classic.POOL - 1).all()
+    assert content[0] >= classic.PAST
 
 
 class Noise:
@@ -158,8 +186,8 @@ def test_every_row_learns(name, monkeypatch):
     monkeypatch.setattr(rows, "BATCH", 1)
     row, variant = rows.ROWS[name], rows.ROWS[name].variant
     torch.manual_seed(0)
-    net = classic.ClassicNet("branch" if row.apart else variant)
-    curve = rows.fit(net, row, Noise(), (0,), 40, stem=1 if row.apart else None)
+    net = classic.ClassicNet("branch" if row.apart else variant, normed=True)
+    curve, _ = rows.fit(net, row, Noise(), (0,), 40, stem=1 if row.apart else None)
     first, last = curve[0][1], curve[-1][1]
     assert last < 0.8 * first, curve
 
