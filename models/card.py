@@ -48,7 +48,7 @@ def card(path):
         "## Scores",
         scores(facts),
         "## Limits",
-        "\n".join(wrapped(f"- {line}", "  ") for line in limits(facts["name"])),
+        "\n".join(wrapped(f"- {line}", "  ") for line in limits(facts)),
         "## Licence",
         licence(facts),
     ]
@@ -170,17 +170,23 @@ def few(rows, metric):
     return table(rows, metric, [name for name in SECOND_OF if name in rows]).split("\n")[2:]
 
 
-def limits(name):
+def limits(facts):
     """Sentences for one model."""
     known = tomllib.loads(LIMITS.read_text("utf-8"))
-    family = known.get(name.split("_")[0], {}).get("limits", [])
-    return [*known.get(name, {}).get("limits", []), *family, *known["all"]]
+    name = facts["name"]
+    own = [known.get(key, {}).get("limits", []) for key in (name, name.split("_")[0])]
+    return [*own[0], *own[1], *(known["pack"] if of_the_pack(facts) else []), *known["all"]]
+
+
+def of_the_pack(facts):
+    """Whether a model was trained on the recordings that NOTICE.md credits."""
+    return "NOTICE.md" in facts["training"]["data"]
 
 
 def licence(facts):
     """Of the weights, and whom to thank."""
     text = f"Weights: {facts['license']}."
-    if "NOTICE.md" in facts["training"]["data"]:
+    if of_the_pack(facts):
         text += f" {PACK}"
     return wrapped(text)
 

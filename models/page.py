@@ -45,7 +45,8 @@ table {{ border-collapse: collapse }} td, th {{ padding: .25em .6em; text-align:
 td.stem {{ font-weight: 600; white-space: nowrap }}
 img {{ display: block; width: {picture}px; height: {height}px; background: #000 }}
 audio {{ display: block; width: {picture}px; height: 32px; margin-top: 2px }}
-.score {{ color: #9c9; font-variant-numeric: tabular-nums }} .absent {{ color: #777 }}
+.score {{ color: #9c9; font-variant-numeric: tabular-nums }}
+.absent {{ color: #777; font-weight: normal }}
 .sums td, .sums th {{ text-align: right }} .sums td:first-child {{ text-align: left }}
 </style></head><body>
 <h1>{title}</h1>
@@ -208,7 +209,7 @@ def make(paths, folder, out, samplerate=SAMPLERATE, counts=COUNT):
             tracks[name].setdefault(item.track, []).append(scores)
     page = PAGE.format(
         title=f"stemd: {' and '.join(nets)}",
-        width=210 + (WIDTH + 24) * (1 + len(nets)),
+        width=330 + (WIDTH + 24) * (1 + len(nets)),
         picture=WIDTH,
         height=HEIGHT,
         samplerate=samplerate,

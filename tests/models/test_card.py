@@ -91,16 +91,18 @@ def test_a_card_says_what_nobody_measured(model):
 
 
 def test_limits_come_from_name_family_and_all(monkeypatch, tmp_path):
-    known = 'all = ["c"]\n[band]\nlimits = ["b"]\n[band_live]\nlimits = ["a"]\n'
+    known = 'all = ["d"]\npack = ["c"]\n[band]\nlimits = ["b"]\n[band_live]\nlimits = ["a"]\n'
     (tmp_path / "limits.toml").write_text(known)
     monkeypatch.setattr(card, "LIMITS", tmp_path / "limits.toml")
-    assert card.limits("band_live") == ["a", "b", "c"]
-    assert card.limits("pi_live") == ["c"]
+    ours, theirs = {"data": "recordings named in NOTICE.md"}, {"data": "my own songs"}
+    assert card.limits({"name": "band_live", "training": ours}) == ["a", "b", "c", "d"]
+    assert card.limits({"name": "pi_live", "training": theirs}) == ["d"]
 
 
 def test_the_limits_that_are_released_are_sentences():
     for name in ("band_live", "pi_live", "cnn_classic", "another"):
-        assert all(line.endswith(".") for line in card.limits(name))
+        facts = {"name": name, "training": {"data": "NOTICE.md"}}
+        assert all(line.endswith(".") for line in card.limits(facts))
 
 
 def test_speed_of_a_model_goes_into_its_json(model, monkeypatch, capsys):
