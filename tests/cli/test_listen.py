@@ -42,7 +42,10 @@ def test_tap_keeps_what_it_has_when_it_is_ended(daemon, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2.0)
+    deadline = time.monotonic() + 30
+    while not any(file.stat().st_size > 10_000 for file in tmp_path.iterdir()):
+        assert time.monotonic() < deadline, "nothing is written"
+        time.sleep(0.05)
     assert not path.exists()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
