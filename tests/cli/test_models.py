@@ -104,6 +104,10 @@ MIX = {"usdr": {"vocals": -5.0, "mean": -5.2}}
         ({"song": {"model": {"usdr": {"mean": 1.1}}, "mix": MIX}}, {"song": 1.1}),
         ({"a": {"uSDR": {"mean": 1}}, "b": {"c": {"mean_usdr": 2}}}, {"a": 1.0, "b c": 2.0}),
         ({"a": {"usdr": None}, "b": {"usdr": {"mean": None}}, "c": {"usdr": {}}}, {}),
+        (
+            {"44100 Hz": {"songs": {"model": {"usdr": {"mean": 4}}, "tracks": {"x": MIX}}}},
+            {"44100 Hz songs": 4.0},
+        ),
         ({"model": {"song": {"usdr": {"mean": 7}}}, "mix": {"song": MIX}}, {"song": 7.0}),
     ],
 )
