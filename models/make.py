@@ -34,8 +34,8 @@ def steps(args):
     def render():
         for part, count in POOL.items():
             pool = argparse.Namespace(
-                pool=args.pool / part, part=part, samples=args.samples, cache=args.cache, nice=0,
-                count=count, seconds=20.0, seed=0, workers=os.cpu_count(),
+                pool=args.pool / part, part=part, folder=args.folder, samples=args.samples,
+                cache=args.cache, nice=0, count=count, seconds=20.0, seed=0, workers=os.cpu_count(),
                 minutes=RENDERING * args.minutes if part == "train" else None,
             )  # fmt: skip
             takes.fill(pool)
@@ -91,6 +91,7 @@ def main():
     default = 25 if torch.cuda.is_available() else 150
     parser.add_argument("--minutes", type=float, default=default)
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--folder", type=Path, help="stems of your own, see models.folders")
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
     parser.add_argument("--pool", type=Path, default=Path("../takes"))
     parser.add_argument("--runs", type=Path, default=Path("../runs"))

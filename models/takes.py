@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from models import folders
 from models.library import PARTS, SAMPLERATE, STEMS, Library
 from models.render import Renderer
 
@@ -183,7 +184,11 @@ def render(args, first, step):
         for index, section in enumerate(sections(library, n)):
             write(args.pool, index, section)
         return
-    renderer = Renderer(library)
+    # Of MUSDB18-HQ and its like only the training part may be heard in training.
+    own = (
+        [song for song in folders.songs(args.folder) if song.part != "test"] if args.folder else []
+    )
+    renderer = Renderer(library, own if args.part == "train" else ())
     part = PARTS.index(args.part)
     until = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     for index in range(first, args.count, step):
@@ -228,6 +233,7 @@ def main():
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
     parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("--folder", type=Path, help="stems of your own, see models.folders")
     parser.add_argument("--part", choices=PARTS, default="train")
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--minutes", type=float, help="begin no take after that")

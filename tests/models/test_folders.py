@@ -148,3 +148,32 @@ def test_a_folder_that_is_not_there_and_a_stem_that_is_none_are_refused(tmp_path
     write(tmp_path / "song" / "bass.wav", ramp(0.1))
     with pytest.raises(ConfigError, match="got stem 'kazoo', expected one of vocals"):
         songs(tmp_path)[0].read("kazoo")
+
+
+def test_songs_of_the_training_part_and_no_other_enter_the_pool(tiny, tmp_path, monkeypatch):
+    from argparse import Namespace
+
+    from models import library, takes
+    from tests.models import tinypack
+
+    monkeypatch.setattr(library, "SPLIT", tmp_path / "split.json")
+    library.SPLIT.write_text(json.dumps(tinypack.SPLIT))
+    for part in ("train", "test"):
+        for stem in STEMS:
+            write(tmp_path / "own" / part / f"{part} song" / f"{stem}.wav", ramp(0.1))
+    heard = []
+
+    class Listening(takes.Renderer):
+        def __init__(self, library, songs=()):
+            super().__init__(library, songs)
+            heard.extend(song.name for song in songs)
+
+    monkeypatch.setattr(takes, "Renderer", Listening)
+    (tmp_path / "pool").mkdir()
+    args = Namespace(
+        pool=tmp_path / "pool", part="train", folder=tmp_path / "own", samples=tiny,
+        cache=tmp_path / "cache", nice=0, count=2, seconds=2.0, seed=0, minutes=None,
+    )  # fmt: skip
+    takes.render(args, 0, 1)
+    assert heard == ["train song"]
+    assert len(takes.Takes(args.pool)) == 2
