@@ -192,5 +192,7 @@ class Inspection:
         """Largest difference; raises where it is one that could be heard, or NaN."""
         worst = float(np.max(np.abs(got - wanted)))
         if not worst <= TOLERANCE:
-            raise ModelError(f"{self._where}: got {what} by {worst:.2g}, expected at most {TOLERANCE}")
+            raise ModelError(
+                f"{self._where}: got {what} by {worst:.2g}, expected at most {TOLERANCE}"
+            )
         return worst
