@@ -9,10 +9,10 @@ from stemd.errors import ModelError
 from stemd.spec import PROFILES
 
 DEFAULT_MODELS = {
-    "tight": "first_tight",
-    "live": "first_live",
-    "quality": "first_quality",
-    "classic": "first_classic",
+    "tight": "band_tight",
+    "live": "band_live",
+    "quality": "band_quality",
+    "classic": "cnn_classic",
 }
 """What the name `default` means for each profile: the best released model."""
 

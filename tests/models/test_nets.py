@@ -17,6 +17,10 @@ def random_net(hop_length, **sizes):
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
+        for block in net.blocks:  # some gates shut for good, some open for good
+            block.time_in.bias[net.channels : 2 * net.channels] += torch.linspace(
+                -30, 30, net.channels
+            )
     return net
 
 
