@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from models import train
-from models.nets import BandNet, parameters
+from models.nets import BandNet
 
 CONFIG = Path(__file__).parent / "configs" / "ablations.toml"
 
