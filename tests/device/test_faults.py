@@ -10,7 +10,7 @@ import pytest
 
 from stemd.spec import STEMS
 from stemd.status import State
-from stemd.wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_SILENCE
+from stemd.wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY, FLAG_LATE, FLAG_SILENCE
 
 from ..servers import JackServer, feeder, jack
 from .conftest import Running, running
@@ -49,7 +49,8 @@ def back(it: Running) -> None:
     sink = it.collect(1.0)
     hops = sink.hops
     tail = hops[-50:]
-    assert not tail["flags"].any()
+    # A late model is this machine's business, and costs neither a sample nor the sum.
+    assert not (tail["flags"] & ~FLAG_LATE).any()
     assert (np.diff(tail["sample_pos"]) == 256).all()
     mix, stems = sink.mix(), sink.stems()
     np.testing.assert_allclose(stems.sum(axis=0), mix, atol=1e-6, rtol=0)
@@ -134,4 +135,4 @@ def test_a_device_that_comes_back_at_another_rate_is_followed() -> None:
             it.tap = None
             assert int(it.status.daemon["session"]) != session
             hops = it.collect(0.5).hops
-            assert not hops["flags"].any()
+            assert not (hops["flags"] & ~FLAG_LATE).any()
