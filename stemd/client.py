@@ -403,15 +403,12 @@ class _Control:
             if self._client.closed:
                 raise StemdError(f"{op}: got a closed client, expected an open one")
             if self._socket is None:
+                # Not ZMQ_IMMEDIATE: it loses a reply behind which the daemon closes the connection.
                 self._socket = self._client._socket(zmq.DEALER)
-                # A request that reaches nobody must not wait for a daemon that starts later.
-                self._socket.setsockopt(zmq.IMMEDIATE, 1)
                 self._socket.connect(self._endpoint)
             request_id = next(self._ids)
-            reply = None
-            if self._wait(self._socket, zmq.POLLOUT, deadline):
-                self._socket.send(encode_json({**fields, "op": op, "id": request_id}))
-                reply = self._reply(self._socket, request_id, deadline)
+            self._socket.send(encode_json({**fields, "op": op, "id": request_id}))
+            reply = self._reply(self._socket, request_id, deadline)
             if reply is None:
                 self._drop()
         if reply is None:
@@ -432,16 +429,16 @@ class _Control:
     def _reply(
         self, socket: zmq.Socket[Any], request_id: int, deadline: float
     ) -> dict[str, Any] | None:
-        while self._wait(socket, zmq.POLLIN, deadline):
+        while self._wait(socket, deadline):
             reply = decode_json(socket.recv_multipart()[-1], MAX_JSON_BYTES)
             if reply.get("id") == request_id or "id" not in reply:
                 return reply
         return None
 
-    def _wait(self, socket: zmq.Socket[Any], what: int, deadline: float) -> bool:
+    def _wait(self, socket: zmq.Socket[Any], deadline: float) -> bool:
         while not self._client.closed:
             left_ms = _left_ms(deadline)
-            if socket.poll(left_ms, what):
+            if socket.poll(left_ms):
                 return True
             if left_ms == 0:
                 return False
