@@ -17,8 +17,9 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from models.library import SAMPLERATE, STEMS
+from models.library import SAMPLERATE
 from stemd.errors import ConfigError
+from stemd.spec import STEMS
 
 EXTENSIONS = (".wav", ".flac", ".ogg")
 

@@ -4,7 +4,6 @@ Graphs are built node by node and not traced: at this size a step costs as much 
 each) as in arithmetic, so every node is wanted.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -13,7 +12,15 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-STEMS = ("vocals", "drums", "bass", "other")
+from stemd.processors.modelcard import (
+    CONTRACT,
+    SELFTEST_BINS,
+    SELFTEST_FRAMES,
+    digest_of,
+    selftest_input,
+)
+from stemd.spec import STEMS
+
 DATA = (
     "Mixes rendered from the openly licensed recordings named in NOTICE.md: sections of real "
     "songs, loops, phrases, speech, one-shots and synthesisers played by a sequencer, mixed, staged"
@@ -72,21 +79,11 @@ def session(path):
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def selftest_frame(t, f):
-    """Frame t of the contract's self-test signal, (1, 2, f, 2) float32."""
-    c, k, i = np.arange(2)[:, None, None], np.arange(f)[None, :, None], np.arange(2)
-    phase = 0.37 * (t + 1) * (c + 1) + 0.011 * k * k / (c + 1) + i * np.pi / 2
-    return (20 / (1 + k / 32) * np.sin(phase)).astype(np.float32)[None]
-
-
 def selftest(path, states, f):
-    """The last masks of eight frames, every 64th bin."""
-    run = session(path)
-    at = {name: np.zeros((1, *shape), np.float32) for name, shape in states.items()}
-    for t in range(8):
-        masks, *following = run.run(None, {"mix": selftest_frame(t, f), **at})
-        at = dict(zip(states, following, strict=True))
-    return [round(float(x), 6) for x in masks[0, :, :, ::64].ravel()]
+    """What the contract's self-test signal ends in: the last masks, every 64th bin."""
+    frames = np.stack([selftest_input((1, 2, f, 2), t) for t in range(SELFTEST_FRAMES)])
+    masks = stepped(path, states, frames)[-1]
+    return [round(float(x), 6) for x in masks[0, :, :, ::SELFTEST_BINS].ravel()]
 
 
 def noise_frames(n_frames, feeds, f, seed=0):
@@ -119,7 +116,7 @@ def write(model, states, path, window, n_fft, hop_length, n_parameters, training
     path = Path(path)
     onnx.save(model, path)
     description = {
-        "contract": 1,
+        "contract": CONTRACT,
         "name": path.stem,
         "n_fft": n_fft,
         "hop_length": hop_length,
@@ -130,11 +127,15 @@ def write(model, states, path, window, n_fft, hop_length, n_parameters, training
         "states": [{"name": name, "shape": list(shape)} for name, shape in states.items()],
         "lookahead_frames": 0,
         "samplerates": [44100, 48000],
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": digest_of(path),
         "parameters": n_parameters,
         "license": "MIT",
         "training": training,
         "scores": {},
-        "selftest": {"frames": 8, "stride": 64, "masks": selftest(path, states, n_fft // 2 + 1)},
+        "selftest": {
+            "frames": SELFTEST_FRAMES,
+            "stride": SELFTEST_BINS,
+            "masks": selftest(path, states, n_fft // 2 + 1),
+        },
     }
     path.with_suffix(".json").write_text(json.dumps(description, indent=1) + "\n")

@@ -21,7 +21,6 @@ import soxr
 from stemd.errors import ConfigError
 
 SAMPLERATE = 44100
-STEMS = ("vocals", "drums", "bass", "other")
 PARTS = ("train", "validation", "test", "songs")
 SPLIT = Path(__file__).parent / "split.json"
 LAYOUT = 1  # of the cache; counts up when what is stored changes

@@ -20,8 +20,9 @@ import numpy as np
 from numba import njit
 
 from models import folders
-from models.library import PARTS, SAMPLERATE, STEMS, Library
+from models.library import PARTS, SAMPLERATE, Library
 from models.render import Renderer
+from stemd.spec import STEMS
 
 FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
@@ -53,11 +54,15 @@ class Takes:
     def __len__(self):
         return len(self._paths)
 
-    def read(self, index, start, n):
-        """(5, 2, n) float32 of take `index`, silence behind its end."""
+    def _take(self, index):
+        """(5, 2, n) int16, opened once."""
         if index not in self._open:
             self._open[index] = np.load(self._paths[index], mmap_mode="r")
-        cut = self._open[index][:, :, start : start + n]
+        return self._open[index]
+
+    def read(self, index, start, n):
+        """(5, 2, n) float32 of take `index`, silence behind its end."""
+        cut = self._take(index)[:, :, start : start + n]
         out = np.zeros((N_TRACKS, 2, n), np.float32)
         out[:, :, : cut.shape[2]] = cut
         out *= FULL_SCALE / 32768
@@ -106,9 +111,7 @@ class Takes:
     def _cut(self, rng, n, tracks, ratio):
         """A stretch of a random take, played `ratio` times as fast: (tracks, 2, n) float32."""
         index = int(rng.integers(len(self)))
-        if index not in self._open:
-            self._open[index] = np.load(self._paths[index], mmap_mode="r")
-        take = self._open[index]
+        take = self._take(index)
         length = min(take.shape[2], int(n * ratio) + 4)
         start = int(rng.integers(take.shape[2] - length + 1))
         out = np.zeros((len(tracks), 2, n), np.float32)

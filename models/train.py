@@ -26,9 +26,9 @@ from models.library import SAMPLERATE
 from models.nets import BandNet, parameters
 from models.spectra import Statistics
 from models.takes import Takes
+from stemd.spec import STEMS
 
 TAU = 1e-3  # a stem 30 dB under the mixture counts as absent in the SDR term
-STEMS = ("vocals", "drums", "bass", "other")
 
 DEFAULTS = {
     "start": "",  # the run whose weights this one starts from

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.library import SAMPLERATE, STEMS
+from models.library import SAMPLERATE
 from models.render import desk, sections, stage
 from models.render.audio import fit, gain, pick, power
 from models.render.bass import Bassist
@@ -12,6 +12,7 @@ from models.render.drums import Drummer
 from models.render.grammar import STYLES, draw_plan
 from models.render.harmony import Harmonist
 from models.render.voices import Vocalist
+from stemd.spec import STEMS
 
 # Who plays: the chance of each number of absent stems, and how likely each stem is to be the one.
 ABSENT = (0.68, 0.18, 0.08, 0.06)

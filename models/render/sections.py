@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from models.library import SAMPLERATE, STEMS
+from models.library import SAMPLERATE
 from models.render.audio import pick, repitch, stereo
+from stemd.spec import STEMS
 
 FRAME = 441  # of the onset envelope: 10 ms
 PROFILE = {  # of pitch classes above the tonic: Krumhansl, Cognitive foundations of musical pitch

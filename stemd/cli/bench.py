@@ -10,7 +10,7 @@ import typer
 
 from stemd.spec import N_CHANNELS, N_FEATURES, N_STEMS, PROFILES, SOURCES, StreamSpec
 
-from .options import PROVIDERS, Json, ModelName, choice
+from .options import Feeds, Json, ModelName, Provider, Samplerate, choice
 
 if TYPE_CHECKING:
     from stemd.processors.masknet import MaskNet
@@ -25,14 +25,10 @@ def bench(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.5, help="Length of audio for each profile.")
     ] = 10.0,
-    samplerate: Annotated[
-        int, typer.Option("--samplerate", min=8000, help="Of the stream, Hz.")
-    ] = 48_000,
-    feeds: Annotated[
-        int, typer.Option("--feeds", min=1, max=64, help="How many are separated at once.")
-    ] = 1,
+    samplerate: Samplerate = 48_000,
+    feeds: Feeds = 1,
     model: ModelName = "default",
-    provider: Annotated[str, choice("--provider", PROVIDERS, "Where the model runs")] = "auto",
+    provider: Provider = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure microseconds per hop of each stage, and what share of a hop that is.

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from stemd.spec import PROFILES, STEMS, StreamSpec
 
-from .options import PROVIDERS, Json, choice
+from .options import Feeds, Json, Provider, Samplerate, choice
 
 LATENCY_HZ = 48_000  # milliseconds in the list are at this rate
 
@@ -40,7 +40,6 @@ Which = Annotated[
         show_default=False,
     ),
 ]
-Provider = Annotated[str, choice("--provider", PROVIDERS, "Where the model runs")]
 
 
 @models.command("list")
@@ -192,12 +191,8 @@ def speed(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.5, help="Length of audio for each model.")
     ] = 10.0,
-    samplerate: Annotated[
-        int, typer.Option("--samplerate", min=8000, help="Of the stream, Hz.")
-    ] = 48_000,
-    feeds: Annotated[
-        int, typer.Option("--feeds", min=1, max=64, help="How many are separated at once.")
-    ] = 1,
+    samplerate: Samplerate = 48_000,
+    feeds: Feeds = 1,
     provider: Provider = "auto",
     as_json: Json = False,
 ) -> None:

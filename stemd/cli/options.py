@@ -57,6 +57,11 @@ ModelName = Annotated[
     str, typer.Option("--model", metavar="NAME", help="A released model or an .onnx file.")
 ]
 PROVIDERS = ("auto", "cpu", "cuda")
+Provider = Annotated[str, choice("--provider", PROVIDERS, "Where the model runs")]
+Samplerate = Annotated[int, typer.Option("--samplerate", min=8000, help="Of the stream, Hz.")]
+Feeds = Annotated[
+    int, typer.Option("--feeds", min=1, max=64, help="How many are separated at once.")
+]
 Host = Annotated[str, typer.Option("--host", metavar="NAME", help="Where the daemon runs.")]
 Port = Annotated[int, typer.Option("--port", help="The control port there.", min=1, max=65_535)]
 Feed = Annotated[

@@ -13,7 +13,7 @@ import typer
 
 from stemd.spec import PROFILES
 
-from .options import PROVIDERS, Json, ModelName, choice
+from .options import Json, ModelName, Provider, choice
 
 FORMATS = ("wav", "flac")
 Advance = Callable[[int, int], None]
@@ -31,7 +31,7 @@ def separate(
     ],
     profile: Annotated[str, choice("--profile", PROFILES, "Latency against quality")] = "quality",
     model: ModelName = "default",
-    provider: Annotated[str, choice("--provider", PROVIDERS, "Where the model runs")] = "auto",
+    provider: Provider = "auto",
     file_format: Annotated[str, choice("--format", FORMATS, "32-bit float or 24-bit")] = "wav",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace stems that are there already.")

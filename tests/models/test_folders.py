@@ -7,8 +7,9 @@ import pytest
 import soundfile as sf
 
 from models.folders import MOISES, songs
-from models.library import SAMPLERATE, STEMS
+from models.library import SAMPLERATE
 from stemd.errors import ConfigError
+from stemd.spec import STEMS
 
 
 def ramp(level, n=20_000, channels=2):

@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 from models.folders import songs
-from models.library import SAMPLERATE, STEMS
+from models.library import SAMPLERATE
 from models.render import (
     Renderer,
     audio,
@@ -24,6 +24,7 @@ from models.render import (
     stage,
     voices,
 )
+from stemd.spec import STEMS
 from tests.models import tinypack
 
 N = 2 * SAMPLERATE
