@@ -82,6 +82,20 @@ class BandNet(nn.Module):
         with torch.no_grad():
             self.head_out.weight *= 0.1
 
+    def inherit(self, weights):
+        """Take over the weights of a trained net that may have more or fewer blocks.
+
+        Blocks too many are left behind; blocks too few start silent, so that a net that grew is at
+        first as good as the one it grew from.
+        """
+        own = self.state_dict()
+        known = {name: value for name, value in weights.items() if name in own}
+        grown = {name.split(".")[1] for name in own.keys() - known.keys()}
+        self.load_state_dict(own | known)
+        with torch.no_grad():
+            for i in grown:
+                self.blocks[int(i)].silence()
+
     def zero_state(self, batch, device=None):
         """States at the start of a stream, in the order of the contract."""
         states = {"level": torch.zeros(batch, 2, device=device)}
@@ -191,6 +205,11 @@ class Block(nn.Module):
                 linear.weight[n : 2 * n] *= 0.3
             for linear in (self.time_out, self.bands_out, self.expand, self.local_out):
                 linear.weight *= 0.5
+
+    def silence(self):
+        """Add nothing to what passes through."""
+        for linear in (self.time_out, self.bands_out, self.expand, self.local_out):
+            linear.weight.zero_()
 
     def forward(self, x, near, whole):
         u = self.norm_time(x)

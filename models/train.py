@@ -255,10 +255,10 @@ class Run:
             setattr(self, name, saved[name])
 
     def start_from(self, path):
-        """Take over another run's weights, whatever its hop length."""
+        """Take over another run's weights, whatever its hop length and number of blocks."""
         saved = torch.load(path, map_location=self.device)
-        self.net.load_state_dict(saved["net"])
-        self.average.load_state_dict(saved["net"])
+        self.net.inherit(saved["net"])
+        self.average.load_state_dict(self.net.state_dict())
         self.settings["started_from"] = saved["facts"]
 
 

@@ -45,6 +45,17 @@ def test_steps_equal_the_whole_sequence(hop_length):
         torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-4)
 
 
+def test_a_net_that_grew_a_block_begins_as_the_one_it_grew_from():
+    small, mix = random_net(512), noise(1, 12)
+    grown = nets.BandNet(512, channels=8, blocks=3)
+    grown.inherit(small.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(grown(mix)[0], small(mix)[0])
+    again = random_net(512, blocks=1)
+    again.inherit(grown.state_dict())  # and loses what it has no place for
+    torch.testing.assert_close(again.blocks[0].time_in.weight, small.blocks[0].time_in.weight)
+
+
 def test_no_future_frame_influences_a_mask():
     net, mix = random_net(256), noise(1, 20)
     with torch.no_grad():
