@@ -16,8 +16,13 @@ N_STEMS = len(STEMS)
 OTHER = STEMS.index("other")
 N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
 
-# One row of features per source and hop, float32, in this order. Onsets are of the newest hop of
-# input; the others are of the audio that leaves with them, one hop older.
+BAND_EDGES_HZ = (0.0, 90.0, 180.0, 355.0, 710.0, 1400.0, 2800.0, 5600.0)  # lower ones, octaves
+DRUMS = ("kick", "snare", "hihat")
+PITCH_CLASSES = ("c", "cs", "d", "ds", "e", "f", "fs", "g", "gs", "a", "as", "b")  # s: sharp
+
+# One row of features per source and hop, float32, in this order. What makes no sense for a source
+# stays 0. Onsets, hits and beats are of the newest hop of input; levels and pitch are of the audio
+# that leaves with them, one hop older.
 FEATURES = (
     "rms",  # linear, full scale 1.0
     "peak",  # linear, full scale 1.0
@@ -27,6 +32,23 @@ FEATURES = (
     "onset_offset",  # samples from the start of this hop to the onset; negative: it lies before
     "f0_hz",  # 0.0 while unvoiced
     "voicing",  # 0..1
+    "note",  # MIDI number of the note that sounds, 0.0: none
+    "note_velocity",  # 0..1 in the hop a note begins, else 0.0
+    "note_count",  # notes begun since start
+    *DRUMS,  # velocity 0..1 in the hop a hit is declared, else 0.0; drums only
+    "lufs",  # momentary loudness (400 ms, ITU-R BS.1770), LUFS
+    "crest_db",  # peak over rms of the last 400 ms
+    "centroid_hz",  # 0.0 in silence
+    "flux",  # mean rise over bands, nats
+    "width",  # 0 mono .. 1 side only
+    *(f"band_{i + 1}" for i in range(len(BAND_EDGES_HZ))),  # rms per octave band, full scale 1.0
+    *(f"chroma_{name}" for name in PITCH_CLASSES),  # 0..1, the largest is 1; all 0 in silence
+    "chord",  # 0 none, 1..12 major on C..B, 13..24 minor on C..B
+    "tempo_bpm",  # 0.0 unknown; mix only, as all of tempo
+    "tempo_confidence",  # 0..1
+    "beat",  # 1.0 in the hop in which a beat falls, predicted: it is on time, not late
+    "beat_phase",  # 0..1 from the last beat to the next
+    "beat_count",  # beats since start
 )
 N_FEATURES = len(FEATURES)
 

@@ -71,7 +71,8 @@ def test_features_describe_the_newest_hop(daemon):
     with subscriber(daemon.sink.features_port, topic) as sub:
         daemon.wait_for_topic(topic)
         hop = make_hop(9)
-        hop["features"] = np.arange(40, dtype=np.float32).reshape(1, 5, 8)
+        rows = hop["features"]
+        rows[:] = np.arange(rows.size).reshape(rows.shape)
         daemon.send(hop)
         row = decode_features(sub.recv())
     np.testing.assert_array_equal(row.values, hop["features"][0, SOURCES.index("bass")])
