@@ -6,6 +6,7 @@ from models.library import SAMPLERATE
 from models.render import instruments
 from models.render.audio import add, fade_out, log_uniform, pick, repitch, stereo
 from models.render.grammar import nearest
+from models.render.score import DEAF
 
 # Sixteenths of a bar: digits are notes (0 root, 5 fifth, 8 octave, 3 third, 7 seventh, w a step of
 # a walk), - holds, . rests.
@@ -82,6 +83,7 @@ class Bassist:
 
     def _hit(self, rng, entry):
         """One recorded hit of known pitch played up and down the keys."""
+        heard = instruments.Heard()
 
         def play(pitch, length, velocity=0.8):
             semitones = pitch - entry["pitch"]
@@ -90,16 +92,19 @@ class Bassist:
             while semitones < -10:
                 semitones += 12
             ratio = 2 ** (semitones / 12)
+            heard.pitches = (entry["pitch"] + semitones,)
             n = max(length, 1500)
             audio = self.library.read(entry, entry["lead"], int(n * ratio) + 8)
             audio = fade_out(repitch(audio, ratio)[:, :n].copy(), 1000)
             return audio * np.float32(0.5 * (0.3 + 0.7 * velocity) / (entry["peak"] + 1e-6))
 
-        return instruments.Instrument(play, 24, 60, entry["folder"])
+        return instruments.Instrument(play, 24, 60, entry["folder"], heard)
 
-    def play(self, rng, plan, n, acoustic):
+    def play(self, rng, plan, n, acoustic, told=DEAF):
         """A part, (2, n)."""
         if self.loops and rng.random() < 0.03:
+            told.unknown("onsets")
+            told.unknown("pitch")
             return self._loop(rng, plan, n)
         voice, glide = self.draw(rng, plan, acoustic)
         habits = HABITS[plan.style if rng.random() < 0.8 else pick(rng, sorted(HABITS))]
@@ -127,10 +132,14 @@ class Bassist:
                 extra = {}
                 if glide and previous is not None and rng.random() < 0.35:
                     extra["glide_from"] = previous
-                add(out, at, stereo(voice.play(pitch, max(800, until - at), velocity, **extra)))
+                audio = voice.play(pitch, max(800, until - at), velocity, **extra)
+                add(out, at, stereo(audio))
+                told.note(at, audio, voice.heard.pitches, velocity, voice.heard.settles_s)
                 if rng.random() < ghost:
                     dead = voice.play(pitch, 900, 0.25)
-                    add(out, plan.at(beat + 0.25 * max(1, length - 1)), stereo(dead))
+                    ghostly = plan.at(beat + 0.25 * max(1, length - 1))
+                    add(out, ghostly, stereo(dead))
+                    told.note(ghostly, dead, voice.heard.pitches, 0.25, voice.heard.settles_s)
                 previous = pitch
         return out
 
@@ -165,14 +174,19 @@ def boom(rng):
     drop, drop_s = rng.uniform(0.2, 5), log_uniform(rng, 0.006, 0.05)
     drive = log_uniform(rng, 0.6, 10)
     glide_s = log_uniform(rng, 0.02, 0.15)
+    heard = instruments.Heard()
 
     def play(pitch, length, velocity=0.8, glide_from=None):
         total = length + 1500
         t = np.arange(total) / SAMPLERATE
         base = 440 * 2 ** ((pitch - 69) / 12)
         hertz = base * (1 + drop * np.exp(-t / drop_s))
+        heard.pitches = (pitch,)
+        heard.settles_s = instruments.settling(12 * np.log2(1 + drop), drop_s)
         if glide_from is not None:
             hertz *= (2 ** ((glide_from - pitch) / 12)) ** np.exp(-t / glide_s)
+            glide = instruments.settling(glide_from - pitch, glide_s)
+            heard.settles_s = max(heard.settles_s, glide)
         body = np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLERATE) * np.exp(-t / fall)
         body = np.tanh(body * drive) / np.tanh(drive)
         body *= np.minimum(1, t / 0.002)
@@ -180,7 +194,7 @@ def boom(rng):
         out[:, length:] *= np.linspace(1, 0, total - length, dtype=np.float32)
         return out
 
-    return instruments.Instrument(play, 22, 50, "808")
+    return instruments.Instrument(play, 22, 50, "808", heard)
 
 
 def _notes(line):

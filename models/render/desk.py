@@ -17,6 +17,7 @@ from models.render.filters import (
     low_shelf,
     lowpass,
 )
+from models.render.score import DEAF
 
 REVERB = {"vocals": 0.65, "drums": 0.35, "bass": 0.06, "other": 0.5}
 DELAY = {"vocals": 0.25, "drums": 0.04, "bass": 0.01, "other": 0.15}
@@ -24,7 +25,7 @@ SQUEEZE = {"vocals": 0.6, "drums": 0.4, "bass": 0.45, "other": 0.2}
 DRIVE = {"vocals": 0.12, "drums": 0.2, "bass": 0.3, "other": 0.15}
 
 
-def channel(rng, stem, audio, plan=None):
+def channel(rng, stem, audio, plan=None, told=DEAF):
     """A channel strip over (2, n), in the order of a desk; returns a new array."""
     audio = equalise(rng, stem, audio)
     if rng.random() < SQUEEZE[stem]:
@@ -35,6 +36,7 @@ def channel(rng, stem, audio, plan=None):
         audio = chorus(rng, audio)
     if plan is not None and rng.random() < DELAY[stem]:
         audio = audio + echo(rng, audio, plan.beat_length)
+        told.unknown("onsets")  # repeats are heard, but nobody played them
     if rng.random() < REVERB[stem]:
         audio = reverb(rng, audio)
     if stem in ("vocals", "other"):

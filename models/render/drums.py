@@ -5,6 +5,7 @@ import numpy as np
 from models.library import SAMPLERATE
 from models.render.audio import add, fade_in, fade_out, gain, pan, pick, repitch, stereo
 from models.render.kits import Pool, draw_kit
+from models.render.score import DEAF
 
 # Sixteenths of a bar: X hard, x normal, o ghost.  One line is drawn for each role.
 GROOVES = {
@@ -140,19 +141,19 @@ class Drummer:
         self.pool = Pool.of([e for e in drums if e["kind"] == "one-shot"])
         self.loops = [e for e in drums if e["kind"] == "loop" and e["length"] > SAMPLERATE]
 
-    def play(self, rng, plan, n, acoustic):
+    def play(self, rng, plan, n, acoustic, told=DEAF):
         """(audio (2, n), kicks): a part, and the samples where its kick hits, for the sidechain."""
         draw = rng.random()
         if self.loops and draw < 0.12:
-            return self.loop(rng, plan, n), []
-        audio, kicks = self.groove(rng, plan, n, acoustic)
+            return self.loop(rng, plan, n, told), []
+        audio, kicks = self.groove(rng, plan, n, acoustic, told)
         if self.loops and draw < 0.27:
-            audio += gain(rng.uniform(-14, -2)) * self.loop(rng, plan, n)
+            audio += gain(rng.uniform(-14, -2)) * self.loop(rng, plan, n, told)
         return audio, kicks
 
     # ---- patterns
 
-    def groove(self, rng, plan, n, acoustic):
+    def groove(self, rng, plan, n, acoustic, told=DEAF):
         """One-shots on the grid."""
         kit = draw_kit(rng, self.library, self.pool, acoustic)
         groove = GROOVES[plan.style if rng.random() < 0.85 else pick(rng, sorted(GROOVES))]
@@ -206,6 +207,7 @@ class Drummer:
                     if role == "open":  # the foot closes it
                         take = fade_out(take[:, : int(plan.beat_length * 0.55)].copy(), 800)
                     add(out, at, stereo(take), pan(kit[role].place) * (loud * levels[role]))
+                    told.hit(at, take, role, force, loud * levels[role])
                     if role == "kick":
                         kicks.append(at)
         return out, kicks
@@ -240,7 +242,7 @@ class Drummer:
 
     # ---- loops
 
-    def loop(self, rng, plan, n):
+    def loop(self, rng, plan, n, told=DEAF):
         """A recorded loop cut at its eighths or sixteenths and laid on the plan's grid."""
         entry = pick(rng, self.loops)
         audio = stereo(self.library.read(entry))
@@ -269,6 +271,7 @@ class Drummer:
             piece = repitch(audio[:, first:last], ratio)[:, : int(slot) + 300]
             fade_out(fade_in(piece, 60), 300)
             add(out, plan.at(i / cut), piece)
+            told.unknown("onsets", plan.at(i / cut), plan.at(i / cut) + piece.shape[1])
         return out
 
     @staticmethod

@@ -3,8 +3,9 @@
 `play(pitch, length, velocity)` gives (c, m) float32, m a little longer than `length`.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,12 +16,30 @@ from models.render.audio import fade_out, pick, repitch
 STRENGTH = {"pp": 0.1, "p": 0.3, "mp": 0.45, "mf": 0.6, "f": 0.8, "ff": 0.95, "fff": 1.0}
 
 
+@dataclass
+class Heard:
+    """What the last note of an instrument sounds like.
+
+    pitches : MIDI numbers; two where the waveform holds an octave below, none where it has no pitch
+    settles_s : until it has come within 30 cents of its pitch
+    """
+
+    pitches: tuple = ()
+    settles_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class Instrument:
     play: Callable
     low: int
     high: int
     name: str
+    heard: Heard = field(default_factory=Heard)
+
+
+def settling(semitones, fall_s):
+    """Seconds until a bend that dies away with time constant `fall_s` is within 30 cents."""
+    return fall_s * math.log(max(1.0, abs(semitones) / 0.3))
 
 
 def strength(entry):
@@ -53,6 +72,7 @@ def sampler(rng, library, group):
     detune = rng.normal(0, 0.08)
     stretch = rng.random() < 0.3  # a neighbour stretched by a third is one more instrument
     release = int(rng.uniform(0.02, 0.25) * SAMPLERATE)
+    heard = Heard()
 
     def play(pitch, length, velocity=0.8):
         far = np.abs(pitches - pitch) + 3.0 * np.abs(forces - velocity)
@@ -62,6 +82,7 @@ def sampler(rng, library, group):
         while abs(semitones) > 14:  # beyond an octave it is no longer the instrument
             semitones -= 12 * np.sign(semitones)
         ratio = 2 ** ((semitones + detune) / 12)
+        heard.pitches = (entry["pitch"] + semitones + detune,)
         start = entry["lead"]
         audio = repitch(library.read(entry, start, int((length + release) * ratio) + 8), ratio)
         audio = audio[:, : length + release].copy()
@@ -70,7 +91,8 @@ def sampler(rng, library, group):
         fade_out(audio, 256)
         return audio * np.float32(0.5 * (0.3 + 0.7 * velocity) / (entry["peak"] + 1e-6))
 
-    return Instrument(play, int(pitches.min()) - 5, int(pitches.max()) + 5, group[0]["folder"])
+    low, high = int(pitches.min()) - 5, int(pitches.max()) + 5
+    return Instrument(play, low, high, group[0]["folder"], heard)
 
 
 def patch(rng, role, low=24, high=96, wave=None):
@@ -78,21 +100,31 @@ def patch(rng, role, low=24, high=96, wave=None):
     drawn = synth.draw_patch(rng, role)
     if wave is not None:
         drawn["wave"] = wave
+    heard = Heard()
 
     def play(pitch, length, velocity=0.8, glide_from=None):
+        heard.pitches = synth.octaves(drawn, pitch)
+        heard.settles_s = 0.0
+        if drawn["drop"]:
+            heard.settles_s = settling(12 * math.log2(1 + drawn["drop"]), drawn["drop_s"])
+        if glide_from is not None:
+            glide_s = settling(glide_from - pitch, drawn["glide_s"])
+            heard.settles_s = max(heard.settles_s, glide_s)
         return synth.note(rng, drawn, pitch, max(length, 400), velocity, glide_from)
 
-    return Instrument(play, low, high, f"synth {role}")
+    return Instrument(play, low, high, f"synth {role}", heard)
 
 
 def strings(rng, role, low=40, high=84):
     """Plucked strings; see `synth.draw_string` for the roles."""
     drawn = synth.draw_string(rng, role)
+    heard = Heard()
 
     def play(pitch, length, velocity=0.8):
+        heard.pitches = (pitch,)
         return synth.string(rng, drawn, pitch, max(length, 400), velocity)
 
-    return Instrument(play, low, high, f"string {role}")
+    return Instrument(play, low, high, f"string {role}", heard)
 
 
 def pitch_of(audio):

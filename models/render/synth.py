@@ -176,6 +176,15 @@ def draw_patch(rng, role):
     }
 
 
+def octaves(patch, pitch):
+    """MIDI numbers one may rightly hear in a note of a patch: none when it is a bell."""
+    ratio = patch["ratio"]
+    if patch["wave"] == FM and (2 * ratio) % 1:
+        return ()
+    halved = patch["wave"] == FM and ratio % 1  # sidebands half-way between the harmonics
+    return (pitch, pitch - 12) if halved or patch["sub"] else (pitch,)
+
+
 def note(rng, patch, pitch, length, velocity=1.0, glide_from=None):
     """One note, (2, m) float32: MIDI `pitch` held for `length` samples, then released."""
     total = length + int(patch["release_s"] * SAMPLERATE)
