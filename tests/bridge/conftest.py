@@ -1,0 +1,15 @@
+"""One daemon for all of bridge/: who listens disturbs nobody, who turns knobs turns them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .support import Demo, demo
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Demo]:
+    with demo() as running:
+        yield running
