@@ -10,14 +10,23 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import ProtocolError
 from .shared import text
-from .spec import SOURCES, STEMS
+from .spec import DRUMS, SOURCES, STEMS
 from .status import Command, Status
-from .wire.control import LOCAL_OPS, SETTINGS, Request, Setting, db_of_gain, decode_settings
+from .wire.control import (
+    LOCAL_OPS,
+    PAIRS,
+    SETTINGS,
+    Request,
+    Setting,
+    db_of_gain,
+    decode_feed,
+    decode_settings,
+)
 
 COMMAND_TIMEOUT_S = 30.0  # loading a model takes seconds
 PROBE_TIMEOUT_S = 15.0  # a slow sound server takes seconds; a dead one for ever
@@ -28,11 +37,25 @@ Pending = Callable[[], Answer | None]  # asked again until it answers; never blo
 
 
 class Desk:
-    """The mixer as clients see it."""
+    """The mixer as clients see it.
 
-    def __init__(self, status: Status, feeds: Sequence[str]) -> None:
+    Parameters
+    ----------
+    status : Status
+    feeds : sequence of str
+    presets : mapping of str to settings
+        What `preset` recalls by name.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        feeds: Sequence[str],
+        presets: Mapping[str, Sequence[Setting]] | None = None,
+    ) -> None:
         self._status = status
         self.feeds = tuple(feeds)
+        self.presets = dict(presets or {})
 
     @property
     def rev(self) -> int:
@@ -48,7 +71,29 @@ class Desk:
                 mixer[setting.name] = int(setting.value)
             else:
                 mixer[setting.name][place] = setting.value
+        for setting in settings:
+            self._push(setting)
         mixer["rev"] += 1
+
+    def tap(self, feed: int) -> None:
+        """A beat of this feed is now, says somebody."""
+        mixer = self._status.mixer
+        mixer["tap_ns"][feed] = time.monotonic_ns()
+        mixer["tap_count"][feed] += 1
+        mixer["rev"] += 1
+
+    def preset(self, name: str) -> None:
+        """Recall a named set of settings.
+
+        Raises
+        ------
+        ProtocolError
+            When the configuration has none of that name.
+        """
+        if name not in self.presets:
+            known = ", ".join(self.presets) or "a [preset.NAME] in the configuration"
+            raise ProtocolError(f"preset: got {name[:40]!r}, expected {known}")
+        self.set(self.presets[name])
 
     def value(self, name: str, feed: int, source: int) -> float:
         """Where one knob stands."""
@@ -58,22 +103,25 @@ class Desk:
 
     def state(self) -> Answer:
         """All knobs."""
-        feeds = {
-            feed: {
-                "bypass": bool(self.value("bypass", b, 0)),
-                "onset_threshold": {
-                    source: self.value("onset_threshold", b, i) for i, source in enumerate(SOURCES)
-                },
-                "stems": {stem: self._stem(b, s + 1) for s, stem in enumerate(STEMS)},
-            }
-            for b, feed in enumerate(self.feeds)
-        }
         return {
             "rev": self.rev,
             "paused": bool(self.value("paused", 0, 0)),
             "recording": bool(self.value("recording", 0, 0)),
-            "feeds": feeds,
+            "presets": list(self.presets),
+            "feeds": {feed: self._feed(b) for b, feed in enumerate(self.feeds)},
         }
+
+    def _feed(self, feed: int) -> Answer:
+        answer: Answer = {}
+        for name, limits in SETTINGS.items():
+            if limits.scope == "feed":
+                value = self.value(name, feed, 0)
+                answer[name] = bool(value) if limits.switch else value
+            elif limits.scope in ("source", "drum"):
+                names = SOURCES if limits.scope == "source" else DRUMS
+                answer[name] = {one: self.value(name, feed, i) for i, one in enumerate(names)}
+        answer["stems"] = {stem: self._stem(feed, s + 1) for s, stem in enumerate(STEMS)}
+        return answer
 
     def _stem(self, feed: int, source: int) -> Answer:
         gain = self.value("gain", feed, source)
@@ -83,6 +131,18 @@ class Desk:
             "mute": bool(self.value("mute", feed, source)),
             "solo": bool(self.value("solo", feed, source)),
         }
+
+    def _push(self, setting: Setting) -> None:
+        """The end of a range that was turned past the other takes it along."""
+        for low, high in PAIRS:
+            if setting.name not in (low, high):
+                continue
+            value = self.value(setting.name, setting.feed, setting.source)
+            other = high if setting.name == low else low
+            across = self.value(other, setting.feed, setting.source)
+            if (across < value) if other == high else (across > value):
+                place = self._place(other, setting.feed, setting.source)
+                self._status.mixer[other][place] = value
 
     @staticmethod
     def _place(name: str, feed: int, source: int) -> tuple[int, ...] | None:
@@ -140,6 +200,12 @@ class Operations:
             return self._desk.state()
         if request.op == "set":
             self._desk.set(decode_settings(fields, self._desk.feeds))
+            return self._desk.state()
+        if request.op == "tap":
+            self._desk.tap(decode_feed(fields, self._desk.feeds))
+            return self._desk.state()
+        if request.op == "preset":
+            self._desk.preset(str(fields.get("name")))
             return self._desk.state()
         if request.op == "status":
             return self.status()

@@ -52,7 +52,17 @@ FEATURES = (
 )
 N_FEATURES = len(FEATURES)
 
-ONSET_THRESHOLD = 0.07  # default of the flux that may be an onset: mean rise over bands, nats
+# What clients may turn while the stream runs starts here.
+ONSET_THRESHOLD = 0.07  # of the flux that may be an onset: mean rise over bands, nats
+PITCH_CONFIDENCE = 0.7  # periodicity from which f0 is given
+PITCH_RANGES_HZ = {
+    "mix": (35.0, 1200.0),
+    "vocals": (35.0, 1200.0),
+    "drums": (35.0, 1200.0),
+    "bass": (30.0, 600.0),
+    "other": (35.0, 1200.0),
+}
+TEMPO_RANGE_BPM = (70.0, 180.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from .shared import SharedHandle, SharedRecord, encode, text
-from .spec import N_STEMS, ONSET_THRESHOLD, SOURCES
+from .spec import (
+    DRUMS,
+    N_STEMS,
+    ONSET_THRESHOLD,
+    PITCH_CONFIDENCE,
+    PITCH_RANGES_HZ,
+    SOURCES,
+    TEMPO_RANGE_BPM,
+)
 
 
 class State(IntEnum):
@@ -166,6 +174,15 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("solo", "<i4", (n_feeds, N_STEMS)),
         ("bypass", "<i4", (n_feeds,)),
         ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),  # mean rise over the bands, nats
+        ("pitch_confidence", "<f4", (n_feeds, len(SOURCES))),  # periodicity from which f0 is given
+        ("pitch_low_hz", "<f4", (n_feeds, len(SOURCES))),
+        ("pitch_high_hz", "<f4", (n_feeds, len(SOURCES))),
+        ("drum_threshold", "<f4", (n_feeds, len(DRUMS))),  # factor on the built-in threshold
+        ("tempo_low_bpm", "<f4", (n_feeds,)),
+        ("tempo_high_bpm", "<f4", (n_feeds,)),
+        ("tempo_lock", "<i4", (n_feeds,)),
+        ("tap_count", "<i8", (n_feeds,)),
+        ("tap_ns", "<i8", (n_feeds,)),  # CLOCK_MONOTONIC of the newest tap
         ("paused", "<i4"),
         ("recording", "<i4"),
     ]
@@ -203,6 +220,12 @@ class Status:
         status = cls(SharedRecord.create(_dtype(n_feeds)), n_feeds)
         status.mixer["gain"] = 1.0
         status.mixer["onset_threshold"] = ONSET_THRESHOLD
+        status.mixer["pitch_confidence"] = PITCH_CONFIDENCE
+        ranges = [PITCH_RANGES_HZ[name] for name in SOURCES]
+        status.mixer["pitch_low_hz"] = [low for low, _ in ranges]
+        status.mixer["pitch_high_hz"] = [high for _, high in ranges]
+        status.mixer["drum_threshold"] = 1.0
+        status.mixer["tempo_low_bpm"], status.mixer["tempo_high_bpm"] = TEMPO_RANGE_BPM
         return status
 
     @classmethod

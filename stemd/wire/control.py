@@ -8,40 +8,53 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import ProtocolError
-from ..spec import SOURCES, STEMS
+from ..spec import DRUMS, SOURCES, STEMS
 from .messages import decode_json
 
 MAX_REQUEST_BYTES = 16_384  # the longest sensible request sets every stem of 64 feeds
 MAX_ID_BYTES = 64
-OPS = ("hello", "get", "set", "status", "devices", "reload", "shutdown", "ping")
+OPS = ("hello", "get", "set", "tap", "preset", "status", "devices", "reload", "shutdown", "ping")
 LOCAL_OPS = ("reload", "shutdown")  # for programs on the same machine only
 
 GAIN_MAX_DB = 20.0
 GAIN_MIN_DB = -120.0  # and below: silence
 GAIN_MAX = 10 ** (GAIN_MAX_DB / 20)
 
-Scope = Literal["stem", "source", "feed", "stream"]
+PITCH_HZ = (20.0, 5000.0)  # what a fundamental may be set to lie between
+TEMPO_BPM = (20.0, 400.0)
+
+Scope = Literal["stem", "source", "drum", "feed", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What a setting belongs to and what it may be."""
+    """What a setting belongs to, what it may be, and what it means."""
 
     scope: Scope
     low: float
     high: float
+    text: str
     switch: bool = False  # only on and off
 
 
 SETTINGS: Mapping[str, Range] = {
-    "gain": Range("stem", 0.0, GAIN_MAX),  # linear
-    "mute": Range("stem", 0.0, 1.0, switch=True),
-    "solo": Range("stem", 0.0, 1.0, switch=True),
-    "onset_threshold": Range("source", 0.0, 10.0),
-    "bypass": Range("feed", 0.0, 1.0, switch=True),
-    "paused": Range("stream", 0.0, 1.0, switch=True),
-    "recording": Range("stream", 0.0, 1.0, switch=True),
+    "gain": Range("stem", 0.0, GAIN_MAX, "linear gain"),
+    "mute": Range("stem", 0.0, 1.0, "silence this stem", switch=True),
+    "solo": Range("stem", 0.0, 1.0, "only stems that are solo are heard", switch=True),
+    "onset_threshold": Range("source", 0.0, 10.0, "flux that may be an onset, nats"),
+    "pitch_confidence": Range("source", 0.0, 1.0, "confidence from which pitch is given"),
+    "pitch_low_hz": Range("source", *PITCH_HZ, "lowest pitch looked for, Hz"),
+    "pitch_high_hz": Range("source", *PITCH_HZ, "highest pitch looked for, Hz"),
+    "drum_threshold": Range("drum", 0.1, 10.0, "factor on the threshold of this drum"),
+    "bypass": Range("feed", 0.0, 1.0, "hear the input instead of the stems", switch=True),
+    "tempo_low_bpm": Range("feed", *TEMPO_BPM, "slowest tempo looked for, beats per minute"),
+    "tempo_high_bpm": Range("feed", *TEMPO_BPM, "fastest tempo looked for, beats per minute"),
+    "tempo_lock": Range("feed", 0.0, 1.0, "keep the tempo, follow its phase only", switch=True),
+    "paused": Range("stream", 0.0, 1.0, "silence everything", switch=True),
+    "recording": Range("stream", 0.0, 1.0, "write stems to files", switch=True),
 }
+# The lower end and the upper end of a range: the one that is turned pushes the other.
+PAIRS = (("pitch_low_hz", "pitch_high_hz"), ("tempo_low_bpm", "tempo_high_bpm"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class Setting:
 
     name: str
     feed: int
-    source: int  # into SOURCES: a stem's number is one less
+    source: int  # into SOURCES (a stem's number is one less); of a drum: into DRUMS
     value: float
 
 
@@ -90,9 +103,8 @@ def decode_settings(fields: Mapping[str, Any], feeds: Sequence[str]) -> list[Set
     """
     rest = dict(fields)
     feed = _index(rest.pop("feed", feeds[0]), feeds, "feed")
-    source = None
-    if "stem" in rest:
-        source = _index(rest.pop("stem"), SOURCES, "stem")
+    source = _index(rest.pop("stem"), SOURCES, "stem") if "stem" in rest else None
+    drum = _index(rest.pop("drum"), DRUMS, "drum") if "drum" in rest else None
     if not rest:
         raise ProtocolError(f"set: got nothing to set, expected any of {_names()}")
     settings = []
@@ -105,16 +117,23 @@ def decode_settings(fields: Mapping[str, Any], feeds: Sequence[str]) -> list[Set
             raise ProtocolError(f"{key}: got no stem, expected stem to be one of {SOURCES}")
         if scope == "stem" and source == 0:
             raise ProtocolError(f"stem: got 'mix', expected one of {STEMS} for {key}")
+        if scope == "drum" and drum is None:
+            raise ProtocolError(f"{key}: got no drum, expected drum to be one of {DRUMS}")
         checked = check_value(name, _number(key, value), key)
-        settings.append(
-            Setting(
-                name,
-                feed if scope != "stream" else 0,
-                (source or 0) if scope in ("stem", "source") else 0,
-                checked,
-            )
-        )
+        place = {"stem": source, "source": source, "drum": drum}.get(scope)
+        settings.append(Setting(name, feed if scope != "stream" else 0, place or 0, checked))
     return settings
+
+
+def decode_feed(fields: Mapping[str, Any], feeds: Sequence[str]) -> int:
+    """Number of the feed a request names; the first when it names none.
+
+    Raises
+    ------
+    ProtocolError
+        When there is no such feed.
+    """
+    return _index(fields.get("feed", feeds[0]), feeds, "feed")
 
 
 def check_value(name: str, value: float, key: str = "") -> float:
