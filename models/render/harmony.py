@@ -22,6 +22,7 @@ from models.render.audio import (
 )
 from models.render.grammar import nearest, voicing
 from models.render.melody import tune
+from models.render.score import DEAF
 
 # Sixteenths of a bar where chords fall; - holds.
 COMPS = (
@@ -71,7 +72,7 @@ class Harmonist:
         self.textures = [e for e in other if e["kind"] == "one-shot" and e["pitch"] is None]
         self.loops = [e for e in other if e["kind"] in ("loop", "phrase")]
 
-    def play(self, rng, plan, n, acoustic):
+    def play(self, rng, plan, n, acoustic, told=DEAF):
         """A part of one to four layers, (2, n)."""
         n_layers = int(rng.choice((1, 2, 3, 4), p=(0.3, 0.35, 0.25, 0.1)))
         manners = MANNERS[plan.style if rng.random() < 0.85 else pick(rng, sorted(MANNERS))]
@@ -81,46 +82,51 @@ class Harmonist:
             if i and not active.any():
                 continue
             manner = pick(rng, manners)
-            layer = self.layer(rng, manner, plan, n, acoustic, active)
+            played = told.layer()
+            layer = self.layer(rng, manner, plan, n, acoustic, active, played)
             if layer is None:
                 continue
             level = np.sqrt(power(layer)) + 1e-6
             if level < 1e-4:
                 continue
             layer *= gain(rng.uniform(-9, 0) if i else 0.0) / np.float32(level)
-            out += desk.channel(rng, "other", layer, plan)
+            out += desk.channel(rng, "other", layer, plan, played)
+            told.join(played)
         return out
 
-    def layer(self, rng, manner, plan, n, acoustic, active):
+    def layer(self, rng, manner, plan, n, acoustic, active, told=DEAF):
         """One instrument in one manner, (2, n), not yet levelled; None when the pack lacks it."""
         if manner in ("power", "crunch"):
-            return self._driven(rng, manner, plan, n, active)
+            return self._driven(rng, manner, plan, n, active, told)
         if manner in ("strum", "skank", "scratch"):
-            return self._strummed(rng, manner, plan, n, active)
+            return self._strummed(rng, manner, plan, n, active, told)
         if manner == "texture":
-            return self._texture(rng, plan, n, active)
+            return self._texture(rng, plan, n, active, told)
         if manner == "pad":
-            return self._chords(rng, self._long(rng, acoustic), plan, n, active, "x" + 15 * "-")
+            voice = self._long(rng, acoustic)
+            return self._chords(rng, voice, plan, n, active, "x" + 15 * "-", told)
         if manner == "strings":
             voice = self._sampled(rng, LONG) or instruments.patch(rng, "pad")
-            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS[:3]))
+            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS[:3]), told)
         if manner == "supersaw":
             line = pick(rng, COMPS[:10])
-            return self._chords(rng, instruments.patch(rng, "pad"), plan, n, active, line)
+            voice = instruments.patch(rng, "pad")
+            return self._chords(rng, voice, plan, n, active, line, told)
         if manner == "organ":
             voice = instruments.patch(rng, "keys", wave=synth.ORGAN)
-            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS))
+            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS), told)
         if manner in ("stab", "brass"):
             voice = instruments.patch(rng, "stab")
             if manner == "brass":
                 voice = self._sampled(rng, ("sax", "tuba", "brass", "bassoon")) or voice
-            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS[2:]), short=True)
+            line = pick(rng, COMPS[2:])
+            return self._chords(rng, voice, plan, n, active, line, told, short=True)
         if manner == "comp":
             voice = self._keys(rng, acoustic)
-            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS))
+            return self._chords(rng, voice, plan, n, active, pick(rng, COMPS), told)
         if manner == "arpeggio":
-            return self._arpeggio(rng, plan, n, active, acoustic)
-        return self._tune(rng, manner, plan, n, active, acoustic)
+            return self._arpeggio(rng, plan, n, active, acoustic, told)
+        return self._tune(rng, manner, plan, n, active, acoustic, told)
 
     # ---- instruments
 
@@ -150,7 +156,7 @@ class Harmonist:
 
     # ---- manners
 
-    def _chords(self, rng, voice, plan, n, active, line, short=False):
+    def _chords(self, rng, voice, plan, n, active, line, told=DEAF, short=False):
         """Chords in the rhythm of a line, hands a little apart."""
         out = np.zeros((2, n), np.float32)
         centre = float(np.clip(rng.normal(60, 6), voice.low + 4, voice.high - 4))
@@ -168,17 +174,20 @@ class Harmonist:
             last = max(1500, plan.at(beat + stop) - plan.at(beat))
             velocity = float(np.clip(rng.normal(0.75, 0.12), 0.2, 1))
             for k, pitch in enumerate(pitches):
-                audio = stereo(voice.play(pitch, last, velocity))
-                add(out, at + int(k * roll * SAMPLERATE), audio)
+                audio = voice.play(pitch, last, velocity)
+                add(out, at + int(k * roll * SAMPLERATE), stereo(audio))
+                told.note(at + int(k * roll * SAMPLERATE), audio, voice.heard.pitches, velocity)
             # A chord that outlasts its line's hold is struck anew with the harmony.
             if length > stop + 0.5 and not short:
                 second = plan.chord_at(beat + stop)
                 last = max(1500, plan.at(beat + length) - plan.at(beat + stop))
                 for pitch in voicing(second, centre, n_notes):
-                    add(out, plan.at(beat + stop), stereo(voice.play(pitch, last, velocity)))
+                    audio = voice.play(pitch, last, velocity)
+                    add(out, plan.at(beat + stop), stereo(audio))
+                    told.note(plan.at(beat + stop), audio, voice.heard.pitches, velocity)
         return out
 
-    def _arpeggio(self, rng, plan, n, active, acoustic):
+    def _arpeggio(self, rng, plan, n, active, acoustic, told=DEAF):
         voice = pick(
             rng,
             (
@@ -209,10 +218,12 @@ class Harmonist:
             pitch = pick(rng, tones) if order == "any" else tones[i % len(tones)]
             last = max(1200, int(each * ring * plan.beat_length))
             velocity = float(np.clip(rng.normal(0.75, 0.1), 0.2, 1))
-            add(out, plan.at(beat), stereo(voice.play(pitch, last, velocity)))
+            audio = voice.play(pitch, last, velocity)
+            add(out, plan.at(beat), stereo(audio))
+            told.note(plan.at(beat), audio, voice.heard.pitches, velocity)
         return out
 
-    def _tune(self, rng, manner, plan, n, active, acoustic):
+    def _tune(self, rng, manner, plan, n, active, acoustic, told=DEAF):
         """A lead or a riff of one voice, now and then in octaves or thirds."""
         if manner == "riff" and rng.random() < 0.5:
             voice = instruments.patch(rng, pick(rng, ("pluck", "stab", "lead")))
@@ -227,14 +238,18 @@ class Harmonist:
         for note in tune(rng, plan, centre, active, voice.low, voice.high):
             at, until = plan.at(note.beat), plan.at(note.beat + note.length * legato)
             last = max(1500, until - at)
-            add(out, at, stereo(voice.play(note.pitch, last, note.velocity)))
+            voices = [(note.pitch, note.velocity)]
             if second:
-                add(out, at, stereo(voice.play(note.pitch + second, last, note.velocity * 0.7)))
+                voices.append((note.pitch + second, note.velocity * 0.7))
+            for pitch, velocity in voices:
+                audio = voice.play(pitch, last, velocity)
+                add(out, at, stereo(audio))
+                told.note(at, audio, voice.heard.pitches, velocity)
         if rng.random() < 0.25:
             out = self._amplified(rng, out.mean(0, keepdims=True), rng.uniform(2, 30))
         return stereo(out)
 
-    def _strummed(self, rng, manner, plan, n, active):
+    def _strummed(self, rng, manner, plan, n, active, told=DEAF):
         """A clean or acoustic guitar; one player, or two left and right."""
         line = {
             "strum": lambda: pick(rng, STRUMS),
@@ -249,13 +264,13 @@ class Harmonist:
         )
         for player in range(players):
             track = np.zeros((1, n), np.float32)
-            self._strum(rng, voice, plan, track, active, line, dry)
+            self._strum(rng, voice, plan, track, active, line, dry, told)
             place = rng.uniform(-0.5, 0.5) if players == 1 else (0.9, -0.9)[player]
             out += track * pan(place)
         return out
 
     @staticmethod
-    def _strum(rng, voice, plan, out, active, line, dry):
+    def _strum(rng, voice, plan, out, active, line, dry, told=DEAF):
         for k, (beat, length) in enumerate(_events(line, plan, active)):
             chord = plan.chord_at(beat)
             low = nearest(chord.root, 45)
@@ -273,8 +288,9 @@ class Harmonist:
             for i, pitch in enumerate(pitches):
                 audio = voice.play(pitch, last, velocity * rng.uniform(0.7, 1))
                 add(out, at + int(i * apart * SAMPLERATE), audio.mean(0, keepdims=True))
+                told.note(at + int(i * apart * SAMPLERATE), audio, voice.heard.pitches, velocity)
 
-    def _driven(self, rng, manner, plan, n, active):
+    def _driven(self, rng, manner, plan, n, active, told=DEAF):
         """Distorted guitars, played twice and panned apart."""
         line = pick(rng, CHUGS)
         drive = rng.uniform(15, 120) if manner == "power" else rng.uniform(3, 15)
@@ -292,8 +308,10 @@ class Harmonist:
                 last = max(1500, plan.at(beat + length) - plan.at(beat))
                 at = plan.at(beat) + int(rng.normal(0, 0.005) * SAMPLERATE)
                 for tone in tones:
-                    audio = voice.play(low + tone, last, float(rng.uniform(0.6, 1)))
+                    velocity = float(rng.uniform(0.6, 1))
+                    audio = voice.play(low + tone, last, velocity)
                     add(track, at, audio.mean(0, keepdims=True))
+                    told.note(at, audio, voice.heard.pitches, velocity)
             track = self._amplified(rng, track, drive, cabinet)
             place = rng.uniform(-0.3, 0.3) if takes == 1 else (1, -1)[take] * rng.uniform(0.6, 1)
             out += track * pan(place)
@@ -307,11 +325,13 @@ class Harmonist:
         bent = np.tanh(audio * np.float32(drive) + np.float32(bias)) - np.float32(np.tanh(bias))
         return convolve(bent, _cabinet(rng) if cabinet is None else cabinet)
 
-    def _texture(self, rng, plan, n, active):
+    def _texture(self, rng, plan, n, active, told=DEAF):
         """Recorded drones, noises and loops, wherever they fall."""
         pool = self.textures + self.loops
         if not pool:
             return None
+        told.unknown("onsets")
+        told.unknown("pitch")
         out = np.zeros((2, n), np.float32)
         at = -int(rng.integers(2 * SAMPLERATE))
         while at < n:

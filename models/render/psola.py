@@ -119,6 +119,10 @@ def overlap_add(x, marks, lengths, where, factor, formant, step, out):
         at += max(16.0, length / factor[t] if lengths[k] > 0 else length)
 
 
+# A period is told by the window that begins at its frame: what it says is true this much later.
+LOOKAHEAD = 600  # samples; half of a window of 23 ms and of a period of 4 ms
+
+
 @dataclass(frozen=True)
 class Voice:
     """One voice, analysed."""
@@ -161,6 +165,13 @@ def analyse(x):
     lengths = np.zeros(marks.size, np.float64)
     count = mark(flip * x, periods, STEP, marks, lengths)
     return Voice(x, periods, marks[:count], lengths[:count])
+
+
+def sounding(voice, where, factor):
+    """MIDI pitch of what `resing` makes of the same, (t,), nan where it has none."""
+    frames = np.round((np.asarray(where) - LOOKAHEAD) / STEP).astype(np.int64)
+    pitches = voice.pitches[np.clip(frames, 0, voice.pitches.size - 1)]
+    return pitches + 12 * np.log2(np.clip(np.asarray(factor, np.float64), 0.25, 4))
 
 
 def _despike(periods):

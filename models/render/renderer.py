@@ -11,6 +11,7 @@ from models.render.bass import Bassist
 from models.render.drums import Drummer
 from models.render.grammar import STYLES, draw_plan
 from models.render.harmony import Harmonist
+from models.render.score import DEAF, Part, written
 from models.render.voices import Vocalist
 from stemd.spec import STEMS
 
@@ -59,17 +60,35 @@ class Renderer:
             stems are zero. `nobody` is what no stem owns and no target may hold: the residual of
             clipping and of lossy coding.
         """
+        return self._performed(rng, n, dict.fromkeys(STEMS, DEAF))[0]
+
+    def take_with_score(self, rng, n):
+        """The same take to the bit, and what was played in it.
+
+        Returns
+        -------
+        take : (5, 2, n) float32
+        score : Score
+        """
+        parts = {stem: Part(n) for stem in STEMS}
+        take, plan = self._performed(rng, n, parts)
+        for s, stem in enumerate(STEMS):
+            if not take[s].any():  # left out, or faded out, after it was played
+                parts[stem] = Part(n)
+        return take, written(plan, n, parts)
+
+    def _performed(self, rng, n, parts):
         if (self.songs or self.own) and rng.random() < SONG_SHARE:
-            stems = self._on_a_song(rng, n)
+            stems, plan = self._on_a_song(rng, n, parts), None
         else:
-            stems = self._composed(rng, n)
+            stems, plan = self._composed(rng, n, parts)
         stems = desk.master(rng, stems)
-        return stage.perform(rng, stems)
+        return stage.perform(rng, stems), plan
 
     # ---- the two kinds of takes
 
-    def _composed(self, rng, n):
-        """A band, or four strangers."""
+    def _composed(self, rng, n, parts):
+        """(stems, plan) of a band, or of four strangers, whose plan is None."""
         plan = draw_plan(rng, n)
         cast = self._cast(rng)
         loose = rng.random() < LOOSE_SHARE
@@ -84,7 +103,7 @@ class Renderer:
                 continue
             mine = draw_plan(rng, n) if loose else plan
             mine = replace(mine, sure=frozenset(at for at, who in anchors.items() if who == stem))
-            audio, hits = self._part(rng, stem, mine, n, acoustic)
+            audio, hits = self._part(rng, stem, mine, n, acoustic, parts[stem])
             kicks = hits or kicks
             stems[s] = self._levelled(rng, stem, audio)
         if kicks and not acoustic and rng.random() < 0.45:
@@ -93,9 +112,9 @@ class Renderer:
             stems[3] *= curve
             if rng.random() < 0.2:
                 stems[0] *= curve
-        return stems
+        return stems, None if loose else plan
 
-    def _on_a_song(self, rng, n):
+    def _on_a_song(self, rng, n, parts):
         """A real section; what it lacks may be played to it, what it has may be replaced."""
         song = sections.choose(rng, self.songs, self.own, OWN_SHARE)
         ratio = 2 ** (rng.uniform(-3, 3) / 12)
@@ -111,11 +130,13 @@ class Renderer:
             draw = rng.random()
             if stem in real and draw > 0.12:
                 # A real balance stays nearly as it is.
+                parts[stem].unknown("onsets")
+                parts[stem].unknown("pitch")
                 stems[s] = real[stem] * gain(rng.normal(0, 3)) * (-1) ** int(rng.integers(2))
                 if rng.random() < 0.4:
                     stems[s] = desk.equalise(rng, stem, stems[s])
             elif draw < (0.06 if stem in real else 0.85 if stem == "bass" else 0.7):
-                audio, _ = self._part(rng, stem, plan, n, acoustic)
+                audio, _ = self._part(rng, stem, plan, n, acoustic, parts[stem])
                 audio = self._levelled(rng, stem, audio)
                 stems[s] = audio * np.float32(np.sqrt(reference) if reference else 1.0)
         if rng.random() < 0.15:  # the same song without one, or with one alone
@@ -148,16 +169,17 @@ class Renderer:
             cast.pop(int(rng.choice(len(cast), p=chance / chance.sum())))
         return cast
 
-    def _part(self, rng, stem, plan, n, acoustic):
+    def _part(self, rng, stem, plan, n, acoustic, told=DEAF):
         """(audio (2, n), samples of the kicks) of one stem, through its channel."""
         if stem == "vocals":
-            return self.vocalist.play(rng, plan, n), []
+            return self.vocalist.play(rng, plan, n, told), []
         if stem == "other":
-            return self.harmonist.play(rng, plan, n, acoustic), []
+            return self.harmonist.play(rng, plan, n, acoustic, told), []
         if stem == "bass":
-            return desk.channel(rng, stem, self.bassist.play(rng, plan, n, acoustic), plan), []
-        audio, kicks = self.drummer.play(rng, plan, n, acoustic)
-        return desk.channel(rng, stem, audio, plan), kicks
+            audio = self.bassist.play(rng, plan, n, acoustic, told)
+            return desk.channel(rng, stem, audio, plan, told), []
+        audio, kicks = self.drummer.play(rng, plan, n, acoustic, told)
+        return desk.channel(rng, stem, audio, plan, told), kicks
 
     @staticmethod
     def _levelled(rng, stem, audio):

@@ -22,6 +22,7 @@ from models.render.audio import (
 from models.render.grammar import ladder, voicing
 from models.render.melody import tune
 from models.render.psola import STEP
+from models.render.score import DEAF
 
 MANNERS = {  # of the leading voice
     "phrases": 0.36,
@@ -54,36 +55,40 @@ class Vocalist:
             self.banks.setdefault(key, []).append(entry)
         self.banks = [bank for _, bank in sorted(self.banks.items(), key=lambda item: str(item[0]))]
 
-    def play(self, rng, plan, n):
+    def play(self, rng, plan, n, told=DEAF):
         """A part: a leading voice and what joins it, (2, n)."""
         names = list(MANNERS)
         manner = names[int(rng.choice(len(names), p=list(MANNERS.values())))]
         active = plan.active(rng, 0.5, 1.2, lead=True)
-        lead = self._lead(rng, manner, plan, n, active)
+        lead = self._lead(rng, manner, plan, n, active, told)
         if rng.random() < 0.12:
             lead = self._double(rng, lead)
-        out = desk.channel(rng, "vocals", lead, plan)
+        out = desk.channel(rng, "vocals", lead, plan, told)
         level = np.sqrt(power(out)) + 1e-6
         if rng.random() < 0.15 and self.vowels:
             choir = desk.channel(rng, "vocals", self._choir(rng, plan, n, active), plan)
             out += choir * gain(rng.uniform(-16, -3)) * level / (np.sqrt(power(choir)) + 1e-6)
+            _uncharted(told)
         if rng.random() < 0.15 and (self.shots or self.phrases):
             calls = self._shouts(rng, plan, n, plan.active(rng, 0.2, 0.7), sparse=True)
             calls = desk.channel(rng, "vocals", calls, plan)
             out += calls * gain(rng.uniform(-14, 0)) * level / (np.sqrt(power(calls)) + 1e-6)
+            _uncharted(told)
         return out
 
-    def _lead(self, rng, manner, plan, n, active):
+    def _lead(self, rng, manner, plan, n, active, told=DEAF):
+        """The leading voice; of what is neither sung, rapped nor spoken, the truth is unknown."""
         if manner == "phrases" and self.banks:
-            return self._phrases(rng, plan, n, active)
+            return self._phrases(rng, plan, n, active, told)
+        if manner == "sung speech" and (self.speech or self.phrases):
+            return self._sung(rng, plan, n, active, told)
+        if manner == "rap" and (self.speech or self.shots):
+            return self._rap(rng, plan, n, active, told)
+        if manner == "speech" and self.speech:
+            return self._speech(rng, n, told)
+        _uncharted(told)
         if manner == "song" and self.song:
             return self._song(rng, n)
-        if manner == "sung speech" and (self.speech or self.phrases):
-            return self._sung(rng, plan, n, active)
-        if manner == "rap" and (self.speech or self.shots):
-            return self._rap(rng, plan, n, active)
-        if manner == "speech" and self.speech:
-            return self._speech(rng, n)
         if manner == "choir" and self.vowels:
             return self._choir(rng, plan, n, active)
         if manner == "chops" and (self.phrases or self.song):
@@ -100,7 +105,7 @@ class Vocalist:
 
     # ---- recorded singing
 
-    def _phrases(self, rng, plan, n, active):
+    def _phrases(self, rng, plan, n, active, told=DEAF):
         """Phrases of one singer, moved into the plan's key and tempo, in an order with returns."""
         bank = pick(rng, self.banks)
         few = [pick(rng, bank) for _ in range(int(rng.integers(2, 7)))]
@@ -111,6 +116,9 @@ class Vocalist:
             for step in ((2,), (-3,), (2, 4), (7,), (-7,), (2, -3))[int(rng.integers(6))]:
                 voices.append((step, rng.uniform(0.3, 0.8), rng.uniform(-0.8, 0.8)))
         rest = rng.uniform(0, 1.5)  # bars between phrases, on average
+        told.unknown("onsets")
+        if len(voices) > 1 or any("choir" in entry["instrument"] for entry in few):
+            told.unknown("pitch")
         out = np.zeros((2, n), np.float32)
         made, bar, turn = {}, 0, 0
         while bar < plan.bars:
@@ -123,14 +131,16 @@ class Vocalist:
             if rng.random() < 0.25:
                 which = int(rng.integers(len(few)))
             if which not in made:
-                made[which] = self._phrase(rng, few[which], plan, formant, tight, voices)
-            add(out, at, made[which])
-            bars = made[which].shape[1] / plan.beat_length / plan.meter
+                made[which] = self._phrase(rng, few[which], plan, formant, tight, voices, told)
+            sung, contour = made[which]
+            add(out, at, sung)
+            told.contour(at, contour)
+            bars = sung.shape[1] / plan.beat_length / plan.meter
             bar += max(1, round(bars + rng.exponential(rest)))
         return out
 
-    def _phrase(self, rng, entry, plan, formant, tight, voices):
-        """One phrase with its harmonies, (2, m)."""
+    def _phrase(self, rng, entry, plan, formant, tight, voices, told=DEAF):
+        """One phrase with its harmonies, (2, m), and the contour of its first voice."""
         x = self.library.read(entry, 0, 12 * SAMPLERATE).mean(0)
         shift, speed = 0.0, 1.0
         if entry["key"]:
@@ -141,11 +151,13 @@ class Vocalist:
             speed = speed if 0.75 < speed < 1.35 else 1.0
         natural = rng.random() < 0.3 and abs(shift) < 5
         if natural and len(voices) == 1:
-            return stereo(repitch(x[None], 2 ** (shift / 12)))
+            ratio = 2 ** (shift / 12)
+            return stereo(repitch(x[None], ratio)), _natural(told, x, ratio)
         voice = psola.analyse(x)
         where = np.arange(int(x.size / speed / STEP)) * STEP * speed
         pitches = resample_track(voice.pitches, where)
         out = np.zeros((2, where.size * STEP), np.float32)
+        contour = None
         for step, loud, side in voices:
             target = tuned(pitches + shift, plan, tight)
             if step:
@@ -155,7 +167,9 @@ class Vocalist:
             other = formant * (1.0 if not step else 2 ** (rng.normal(0, 1) / 12))
             sung = psola.resing(voice, where + drift * STEP, factor, other)
             out += sung * pan(side) * np.float32(loud)
-        return out
+            if contour is None:
+                contour = psola.sounding(voice, where, factor)
+        return out, contour
 
     def _song(self, rng, n):
         """A stretch of a real song's voices as it is, or sung by another throat."""
@@ -201,12 +215,13 @@ class Vocalist:
         fade_out(fade_in(x, 500), 2000)
         return x[0]
 
-    def _sung(self, rng, plan, n, active):
+    def _sung(self, rng, plan, n, active, told=DEAF):
         """A speaker sings a tune: each syllable is held on a note, with vibrato and portamento."""
         x = self._talk(rng, 10)
         voice = psola.analyse(x)
         syllables = split(x)
         if len(syllables) < 2:
+            _uncharted(told)
             return self._shouts(rng, plan, n, active)
         known = voice.pitches[np.isfinite(voice.pitches)]
         home = float(np.median(known)) if known.size else 57.0
@@ -217,7 +232,7 @@ class Vocalist:
         scoop = rng.uniform(0, 2)
         out = np.zeros((2, n), np.float32)
         doubles = 2 if rng.random() < 0.15 else 1
-        for _ in range(doubles):
+        for double in range(doubles):
             k = int(rng.integers(len(syllables)))
             for note in notes:
                 first, last = syllables[k % len(syllables)]
@@ -240,12 +255,16 @@ class Vocalist:
                 fade_out(fade_in(sung, 200), 1500)
                 late = int(rng.normal(0, 0.012 * (doubles > 1)) * SAMPLERATE)
                 add(out, at + late, stereo(sung) * np.float32(note.velocity))
+                if not double:
+                    told.note(at + late, sung, (note.pitch,), note.velocity)
+                    told.contour(at + late, psola.sounding(voice, where, factor))
         return out
 
-    def _rap(self, rng, plan, n, active):
+    def _rap(self, rng, plan, n, active, told=DEAF):
         """Syllables on the grid: sixteenths with rests, each sped up or held to its slot."""
         out = np.zeros((2, n), np.float32)
         if not self.speech or (self.shots and rng.random() < 0.25):
+            _uncharted(told)
             return self._shouts(rng, plan, n, active)
         x = self._talk(rng, 14)
         voice = psola.analyse(x)
@@ -276,17 +295,22 @@ class Vocalist:
             fade_out(fade_in(spoken, 80), 600)
             loud = 1.0 if (beat % 1) < 0.01 else rng.uniform(0.6, 1)
             add(out, plan.at(beat), stereo(spoken) * np.float32(loud))
+            told.note(plan.at(beat), spoken, (), loud)
+            told.contour(plan.at(beat), psola.sounding(voice, where, factor))
             beat += length
         return out
 
-    def _speech(self, rng, n):
+    def _speech(self, rng, n, told=DEAF):
         """Talk, at a slightly other pitch; with pauses."""
         out = np.zeros((2, n), np.float32)
         at = int(rng.integers(-SAMPLERATE, SAMPLERATE))
         ratio = 2 ** (rng.uniform(-3, 3) / 12)
+        told.unknown("onsets")
         while at < n:
-            x = repitch(self._talk(rng, rng.uniform(2, 12))[None], ratio)
+            talk = self._talk(rng, rng.uniform(2, 12))
+            x = repitch(talk[None], ratio)
             add(out, at, stereo(x))
+            told.contour(at, _natural(told, talk, ratio))
             at += x.shape[1] + int(rng.exponential(1.0) * SAMPLERATE)
         return out
 
@@ -381,6 +405,20 @@ class Vocalist:
         out = audio * pan(-rng.uniform(0, 0.8))
         add(out, late, off * pan(rng.uniform(0, 0.8)) * np.float32(rng.uniform(0.4, 1)))
         return out
+
+
+def _uncharted(told):
+    """Several voices at once, or words and calls at a pitch of their own."""
+    told.unknown("onsets")
+    told.unknown("pitch")
+
+
+def _natural(told, x, ratio):
+    """Contour of a voice (n,) played `ratio` times as fast; nobody analyses what nobody hears."""
+    if not told.listening:
+        return ()
+    where = np.arange(int(x.size / ratio / STEP)) * STEP * ratio
+    return psola.sounding(psola.analyse(x), where, np.full(where.size, ratio))
 
 
 def throat(rng):
