@@ -115,9 +115,9 @@ class Part(Deaf):
         if self.sung is None:
             self.sung = np.full(-(-self.n // STEP), np.nan)
         first = round(at / STEP)
-        skip = max(0, -first)
-        there = self.sung[first + skip : first + len(pitches)]
-        there[:] = np.asarray(pitches, float)[skip : skip + there.size]
+        there = slice(max(0, first), max(0, first + len(pitches)))
+        size = self.sung[there].size
+        self.sung[there] = np.asarray(pitches, float)[there.start - first :][:size]
 
     def unknown(self, aspect, first=0, last=None):
         last = self.n if last is None else min(last, self.n)
