@@ -34,6 +34,8 @@ class Onset:
     ----------
     threshold : (source,) float32
         Smallest flux that may be an onset, in the order of `spec.SOURCES`; write to it at any time.
+    flux : (b, source) float32
+        Of the newest frame: mean rise over bands, nats, before any threshold.
     """
 
     latency = 0
@@ -54,7 +56,7 @@ class Onset:
         self._past = np.zeros((n_past, n_feeds, n_sources, n_bands), np.float32)
         self._oldest = 0
         shape = (n_feeds, n_sources)
-        self._flux = np.zeros(shape, np.float32)
+        self.flux = np.zeros(shape, np.float32)
         self._mean = np.zeros(shape, np.float32)
         self._peak = np.zeros(shape, np.float32)
         self._armed = np.ones(shape, np.bool_)
@@ -89,12 +91,10 @@ class Onset:
             The four onset columns overwritten.
         """
         band_levels(spectra, masked, self._edges, self._gain, self._levels)
-        rising_flux(
-            self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self._flux
-        )
+        rising_flux(self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self.flux)
         self._oldest = (self._oldest + 1) % len(self._past)
         found = pick_onsets(
-            self._flux,
+            self.flux,
             self.threshold,
             self._mean,
             self._peak,
@@ -118,7 +118,7 @@ class Onset:
         """Forget one feed's past and count, or every feed's. Thresholds stay."""
         which = slice(None) if feed is None else feed
         self._past[:, which] = 0.0
-        for state in (self._flux, self._mean, self._peak, self._count, self._muted):
+        for state in (self.flux, self._mean, self._peak, self._count, self._muted):
             state[which] = 0
         self._armed[which] = True
         self._since[which] = self._refractory
