@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ConfigError
-from .spec import PROFILES, SOURCES, STEMS, StreamSpec
+from .spec import DRUMS, FEATURES, PROFILES, SOURCES, STEMS, StreamSpec
 
 VERSION = 1
 
@@ -28,6 +28,10 @@ DEFAULT_RATE_HZ = 48_000
 MAX_CHANNELS = 128  # the widest interfaces in use have fewer
 MAX_FEEDS = 64
 MAX_PREFIX = 64  # characters; a bundle of 1400 bytes must still hold an address
+MAX_MAPPINGS = 128  # what one hop has time for, with room to spare
+MAX_ARGUMENTS = 16
+MAX_ADDRESS = 256  # characters
+MIDI_STEMS = ("vocals", "bass", "other")  # whose notes are played; the drums have their own channel
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
 
 Kind = Literal["auto", "device", "file", "tone", "demo", "stdin"]
@@ -114,6 +118,74 @@ class OscConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MidiConfig:
+    """Notes, drum hits and the beat of one feed as MIDI."""
+
+    enabled: bool = False
+    port: str = ""  # part of an output port's name, any case; empty: a virtual port "stemd"
+    api: Literal["auto", "jack"] = "auto"  # auto: ALSA, Core MIDI or Windows MM
+    feed: str = ""  # empty: the first
+    # MIDI channel of each stem's notes, 1..16; a stem that is not named plays none.
+    channels: Mapping[str, int] = field(
+        default_factory=lambda: {"vocals": 1, "bass": 2, "other": 3},
+        metadata={"keys": MIDI_STEMS, **_between(1, 16)},
+    )
+    drum_channel: int = field(default=10, metadata=_between(0, 16))  # 0: no drums
+    # Note of each drum; a drum that is not named plays none. These are General MIDI's.
+    drums: Mapping[str, int] = field(
+        default_factory=lambda: {"kick": 36, "snare": 38, "hihat": 42},
+        metadata={"keys": DRUMS, **_between(0, 127)},
+    )
+    drum_length_ms: float = field(default=50.0, metadata=_between(5.0, 2_000.0))
+    pitch_bend: bool = True  # what is sung between the keys
+    bend_range: int = field(default=2, metadata=_between(1, 48))  # semitones; receivers are told
+    clock: bool = False  # 24 to the beat of the mix, start and stop
+
+
+@dataclass(frozen=True, slots=True)
+class MidiMessageConfig:
+    """What a mapping plays."""
+
+    type: Literal["", "note", "cc", "program", "bend"] = ""  # empty: the mapping sends OSC
+    channel: int = field(default=1, metadata=_between(1, 16))
+    number: int = field(default=-1, metadata=_between(-1, 127))  # of the note or controller
+
+
+@dataclass(frozen=True, slots=True)
+class MappingConfig:
+    """One feature that moves one control of another program."""
+
+    source: str = ""  # "drums.kick", "vocals.pitch", "mix.lufs": source and feature
+    feed: str = ""  # empty: the first
+    # value: the control follows. trigger: sent once when it rises above `threshold`, as strong as
+    # it is. gate: output[1] when it rises above, output[0] when it falls below again.
+    mode: Literal["value", "trigger", "gate"] = "value"
+    # auto: what suits the feature. db: of a linear level. log: of Hz. power: linear, then
+    # `exponent`. steps: each of the `output` values for an equal part of the range.
+    curve: Literal["auto", "linear", "db", "log", "power", "steps"] = "auto"
+    input: tuple[float, ...] = ()  # low, high; dB where the curve is db; empty: suits the feature
+    output: tuple[float, ...] = ()  # at low, at high; empty: [0, 1], for MIDI [0, 127]
+    exponent: float = field(default=2.0, metadata=_between(0.05, 20.0))  # of the curve power
+    attack_ms: float = field(default=0.0, metadata=_between(0.0, 60_000.0))  # value only
+    release_ms: float = field(default=0.0, metadata=_between(0.0, 60_000.0))  # value only
+    # Learn the range from this many seconds of history; 0: it is fixed.
+    history_s: float = field(default=0.0, metadata=_between(0.0, 3_600.0))
+    # Part of the input range, 0..1. value: what is below counts as nothing.
+    threshold: float = field(default=0.0, metadata=_between(0.0, 1.0))
+    hysteresis: float = field(default=0.0, metadata=_between(0.0, 1.0))  # it ends this far below
+    hold_ms: float = field(default=50.0, metadata=_between(0.0, 60_000.0))  # shortest gate or note
+    rate_hz: float = field(default=60.0, metadata=_between(0.1, 1_000.0))  # at most, also triggers
+    # OSC values that do not change are sent again, because UDP loses packets; 0: never
+    repeat_s: float = field(default=1.0, metadata=_between(0.0, 3_600.0))
+    osc: str = ""  # address
+    before: tuple[int | float | str, ...] = ()  # arguments in front of the value
+    after: tuple[int | float | str, ...] = ()  # arguments behind it
+    value: Literal["float", "int", "none"] = "float"  # type of the value; none: not sent at all
+    target: str = ""  # host:port; empty: every one of osc.targets
+    midi: MidiMessageConfig = field(default_factory=MidiMessageConfig)
+
+
+@dataclass(frozen=True, slots=True)
 class OutputConfig:
     """Stems on an output device."""
 
@@ -166,6 +238,8 @@ class Config:
     mixer: MixerConfig = field(default_factory=MixerConfig)
     zeromq: ZeroMQConfig = field(default_factory=ZeroMQConfig)
     osc: OscConfig = field(default_factory=OscConfig)
+    midi: MidiConfig = field(default_factory=MidiConfig)
+    mapping: tuple[MappingConfig, ...] = ()
     output: OutputConfig = field(default_factory=OutputConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -309,7 +383,7 @@ def _override(table: dict[str, Any], override: str) -> None:
     except (ValueError, RecursionError, KeyError):
         parsed = value
     for part in parts[:-1]:
-        inner = table.setdefault(part, [{}] if part == "feed" else {})
+        inner = table.setdefault(part, [{}] if part in ("feed", "mapping") else {})
         if isinstance(inner, list) and inner:
             inner = inner[0]  # `--set feed.channels=[3,4]` means the first feed
         if not isinstance(inner, dict):
@@ -358,6 +432,12 @@ def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _W
             name: _value(arguments[1], item, f"{key}.{name}", limits, where)
             for name, item in value.items()
         }
+    if origin is types.UnionType:
+        if isinstance(value, bool) or not isinstance(value, arguments):
+            raise where.error(key, value, "a number or text in quotes")
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise where.error(key, value, "text without control characters")
+        return value
     checks: dict[Any, tuple[Callable[[Any], bool], str]] = {
         bool: (lambda v: isinstance(v, bool), "true or false"),
         int: (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),
@@ -451,6 +531,12 @@ def _check(config: Config, where: _Where) -> None:
         split_endpoint(target, f"osc.targets[{i}]", where)
     if not _PREFIX.fullmatch(config.osc.prefix) or len(config.osc.prefix) > MAX_PREFIX:
         raise where.error("osc.prefix", config.osc.prefix, "a short OSC address such as '/stemd'")
+    _check_midi(config, where)
+    for i, mapping in enumerate(config.mapping):
+        _check_mapping(config, mapping, f"mapping[{i}]", where)
+    if len(config.mapping) > MAX_MAPPINGS:
+        got = _Said(f"{len(config.mapping)} mappings")
+        raise where.error("mapping", got, f"{MAX_MAPPINGS} at most")
     if 0 < config.output.samplerate < MIN_RATE_HZ:
         expected = f"0 for the source's, or {MIN_RATE_HZ} and more"
         raise where.error("output.samplerate", config.output.samplerate, expected)
@@ -463,6 +549,147 @@ def _check(config: Config, where: _Where) -> None:
         raise where.error("output.pairs", [], "at least one pair")
     if config.record.enabled and not config.record.stems:
         raise where.error("record.stems", [], "at least one stem")
+
+
+def _check_midi(config: Config, where: _Where) -> None:
+    midi = config.midi
+    names = [f.name for f in config.feed]
+    if midi.feed and midi.feed not in names:
+        raise where.error("midi.feed", midi.feed, f"one of {', '.join(names)}")
+    channels = [*midi.channels.values(), *([midi.drum_channel] if midi.drum_channel else [])]
+    if len(set(channels)) < len(channels):
+        # one stem's note off would end the other's note
+        raise where.error("midi.channels", _Said(f"channels {channels}"), "all different")
+
+
+# Features that are a number only in the hop in which something happens.
+EVENTS = ("onset", "note_velocity", *DRUMS, "beat")
+# Names of features as OSC says them, beside those of spec.FEATURES.
+ALIASES = {"level": "rms", "pitch": "f0_hz"}
+
+
+def mapping_source(source: str) -> tuple[int, str]:
+    """`vocals.pitch` as place in SOURCES and name of the feature.
+
+    Raises
+    ------
+    ValueError
+        Says what was expected.
+    """
+    name, dot, feature = source.partition(".")
+    if not dot or name not in SOURCES:
+        raise ValueError(f"one of {', '.join(SOURCES)}, a dot and a feature")
+    if feature not in FEATURES and feature not in ALIASES:
+        close = difflib.get_close_matches(feature, (*FEATURES, *ALIASES), 1)
+        hint = f" (did you mean {name}.{close[0]}?)" if close else ""
+        raise ValueError(f"a feature such as {name}.level{hint}")
+    only = "drums" if feature in DRUMS else "mix" if feature in _OF_THE_MIX else name
+    if name != only:
+        raise ValueError(f"{only}.{feature}: it has no meaning for {name}")
+    return SOURCES.index(name), feature
+
+
+_OF_THE_MIX = ("tempo_bpm", "tempo_confidence", "beat", "beat_phase", "beat_count")
+_OSC_ADDRESS = re.compile(r"(/[\x21-\x7e]+)+")
+
+
+def _check_mapping(config: Config, mapping: MappingConfig, key: str, where: _Where) -> None:
+    """What a mapping's keys have to do with each other."""
+    m = mapping
+
+    def refuse(name: str, got: Any, expected: str) -> ConfigError:
+        return where.error(f"{key}.{name}", got, expected)
+
+    try:
+        _, feature = mapping_source(m.source)
+    except ValueError as error:
+        raise refuse("source", m.source, str(error)) from error
+    names = [f.name for f in config.feed]
+    if m.feed and m.feed not in names:
+        raise refuse("feed", m.feed, f"one of {', '.join(names)}")
+    _check_mapping_range(m, feature, refuse)
+    if m.mode != "value":
+        if m.threshold == 0.0 and feature not in EVENTS:
+            raise refuse("threshold", m.threshold, f"above 0 for a {m.mode} from {m.source}")
+        if m.curve == "steps":
+            raise refuse("curve", m.curve, "another for a " + m.mode)
+        for name in ("attack_ms", "release_ms"):
+            if getattr(m, name):
+                raise refuse(name, getattr(m, name), f"0: a {m.mode} is not smoothed")
+    if m.hysteresis > m.threshold:
+        raise refuse("hysteresis", m.hysteresis, f"at most the threshold, {m.threshold:g}")
+    if bool(m.osc) == bool(m.midi.type):
+        got = _Said("both osc and midi.type" if m.osc else "neither osc nor midi.type")
+        raise where.error(key, got, "one of them")
+    if m.osc:
+        _check_mapping_osc(config, m, key, where)
+    else:
+        _check_mapping_midi(config, m, refuse)
+
+
+def _check_mapping_range(
+    m: MappingConfig, feature: str, refuse: Callable[[str, Any, str], ConfigError]
+) -> None:
+    if m.input and not (len(m.input) == 2 and -1e9 <= m.input[0] < m.input[1] <= 1e9):
+        raise refuse("input", list(m.input), "[low, high]")
+    if not m.input and feature.endswith("_count"):
+        raise refuse("input", [], f"[low, high]: {m.source} has no range of its own")
+    if m.curve == "log" and (m.input[0] <= 0.0 if m.input else not feature.endswith("_hz")):
+        raise refuse("input", list(m.input), "[low, high] above 0 for the curve log")
+    if feature == "pitch" and m.curve in ("db", "log"):
+        raise refuse("curve", m.curve, "linear or power: pitch is in semitones")
+    if not all(-1e9 <= v <= 1e9 for v in m.output):
+        raise refuse("output", list(m.output), "finite numbers")
+    if m.curve == "steps":
+        if not 2 <= len(m.output) <= 128:
+            raise refuse("output", list(m.output), "2 to 128 values for the curve steps")
+    elif m.output and len(m.output) != 2:
+        raise refuse("output", list(m.output), "two values, at low and at high")
+
+
+def _check_mapping_osc(config: Config, m: MappingConfig, key: str, where: _Where) -> None:
+    if not _OSC_ADDRESS.fullmatch(m.osc) or len(m.osc) > MAX_ADDRESS:
+        raise where.error(f"{key}.osc", m.osc, "an OSC address such as '/layer/1/opacity'")
+    if m.target:
+        split_endpoint(m.target, f"{key}.target", where)
+    elif not config.osc.targets:
+        raise where.error(f"{key}.target", m.target, "host:port where osc.targets is empty")
+    if m.value == "none" and m.mode != "trigger":
+        raise where.error(f"{key}.value", m.value, "float or int: only a trigger goes without one")
+    for name in ("before", "after"):
+        arguments = getattr(m, name)
+        if len(arguments) > MAX_ARGUMENTS:
+            raise where.error(
+                f"{key}.{name}", _Said(f"{len(arguments)} arguments"), f"{MAX_ARGUMENTS} at most"
+            )
+        for i, argument in enumerate(arguments):
+            if isinstance(argument, str):
+                fits = argument.isascii() and len(argument) <= MAX_ADDRESS
+            elif isinstance(argument, int):
+                fits = -(2**31) <= argument < 2**31
+            else:
+                fits = -3e38 <= argument <= 3e38
+            if not fits:
+                raise where.error(
+                    f"{key}.{name}[{i}]", argument, "a number of 32 bits or ASCII text"
+                )
+
+
+def _check_mapping_midi(
+    config: Config, m: MappingConfig, refuse: Callable[[str, Any, str], ConfigError]
+) -> None:
+    if not config.midi.enabled:
+        raise refuse("midi.type", m.midi.type, "midi.enabled = true for a mapping to MIDI")
+    if m.midi.type in ("note", "cc") and m.midi.number < 0:
+        raise refuse("midi.number", m.midi.number, f"0 to 127 for a {m.midi.type}")
+    if m.midi.type == "note" and m.mode == "value":
+        raise refuse("mode", m.mode, "trigger or gate for a note")
+    most = 16_383 if m.midi.type == "bend" else 127
+    if not all(0 <= v <= most for v in m.output):
+        raise refuse("output", list(m.output), f"values from 0 to {most}")
+    for name in ("before", "after"):
+        if getattr(m, name):
+            raise refuse(name, list(getattr(m, name)), "none: MIDI has no arguments")
 
 
 def _check_bind(key: str, host: str, section: str, insecure: bool, where: _Where) -> None:
