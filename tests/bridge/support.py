@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.conftest import end, start
-from tests.sinks.support import free_port, free_ports
+from tests.sinks.support import free_ports, wait_until
 
 BRIDGE = Path(__file__).parents[2] / "bridge"
 
@@ -45,4 +45,4 @@ def demo() -> Iterator[Demo]:
         end(running)
 
 
-__all__ = ["BRIDGE", "Demo", "demo", "free_port"]
+__all__ = ["BRIDGE", "Demo", "demo", "wait_until"]
