@@ -21,7 +21,7 @@ class Heard:
     """What the last note of an instrument sounds like.
 
     pitches : MIDI numbers; two where the waveform holds an octave below, none where it has no pitch
-    settles_s : until it has come within 30 cents of its pitch
+    settles_s : until each bend has come within 15 cents of its pitch
     """
 
     pitches: tuple = ()
@@ -38,8 +38,8 @@ class Instrument:
 
 
 def settling(semitones, fall_s):
-    """Seconds until a bend that dies away with time constant `fall_s` is within 30 cents."""
-    return fall_s * math.log(max(1.0, abs(semitones) / 0.3))
+    """Seconds until a bend that dies away with time constant `fall_s` is within 15 cents."""
+    return fall_s * math.log(max(1.0, abs(semitones) / 0.15))
 
 
 def strength(entry):

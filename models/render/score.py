@@ -141,7 +141,8 @@ class Part(Deaf):
 
     def knows(self, aspect, times):
         """(t,) bool: whether the truth about `aspect` is known at each of `times` (s)."""
-        known = np.ones(np.shape(times), bool)
+        times = np.asarray(times)
+        known = np.ones(times.shape, bool)
         for first, last in self.spans[aspect]:
             known &= (times < first) | (times >= last)
         return known
