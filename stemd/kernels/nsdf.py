@@ -1,6 +1,8 @@
-"""Pitch: decimation, and the peak of the normalised square difference function."""
+"""Pitch: decimation, the normalised square difference, its peaks, and the path through them."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -23,32 +25,35 @@ def add_channels(audio, mono):
 
 
 @kernel(
-    "void(float32[:, :, ::1], float32[:, :, :, ::1], float32[::1], float32[:, :, ::1], int64,"
-    "float32[:, :, ::1])",
+    "void(float32[:, :, ::1], float32[:, :, :, ::1], float32[:, ::1], int64[::1], int64[::1],"
+    "float32[:, :, ::1], float32[:, :, ::1])",
     fastmath=True,
 )
-def decimate(mix, stems, taps, tail, factor, past):
-    """Mono, low-pass, every `factor`-th sample, appended to each source's past.
+def decimate(mix, stems, taps, n_taps, factors, tail, past):
+    """Mono, low-pass, one sample of every so many, appended to each source's past.
 
     mix : (b, c, hop_length) float32
     stems : (b, s, c, hop_length) float32
-    taps : (n_taps,) float32, symmetric
-    tail : (b, 1 + s, n_taps + hop_length) float32, running; mono, n_taps of earlier hops first
+    taps : (1 + s, most_taps) float32, symmetric; a shorter filter comes first, the rest unused
+    n_taps, factors : (1 + s,) int64
+    tail : (b, 1 + s, most_taps + hop_length) float32, running; mono, earlier hops first
     past : (b, 1 + s, n) float32, moved on by hop_length // factor
     """
     n_feeds, n_stems, _, hop_length = stems.shape
-    n_taps = taps.shape[0]
-    made = hop_length // factor
-    kept = past.shape[2] - made
+    most = taps.shape[1]
     for b in range(n_feeds):
         for source in range(n_stems + 1):
+            factor, reach = factors[source], n_taps[source]
+            h = taps[source, :reach]
+            made = hop_length // factor
+            kept = past.shape[2] - made
             x = tail[b, source]
             y = past[b, source]
             # not slice assignments: numba makes a copy first where both sides overlap
             moved = x[hop_length:]
-            for n in range(n_taps):
+            for n in range(most):
                 x[n] = moved[n]
-            fresh = x[n_taps:]
+            fresh = x[most:]
             if source == 0:
                 add_channels(mix[b], fresh)
             else:
@@ -58,23 +63,25 @@ def decimate(mix, stems, taps, tail, factor, past):
                 y[n] = moved[n]
             for n in range(made):
                 # slices: with an index sum numba checks for negatives and LLVM does not vectorise
-                heard = x[(n + 1) * factor : (n + 1) * factor + n_taps]
+                end = most + (n + 1) * factor
+                heard = x[end - reach : end]
                 total = np.float32(0.0)
-                for k in range(n_taps):
-                    total += taps[k] * heard[k]
+                for k in range(reach):
+                    total += h[k] * heard[k]
                 y[kept + n] = total
 
 
-@kernel("void(float32[:, ::1], float32[:, ::1])", fastmath=True)
-def centre(past, frames):
-    """The past without its mean, padded with zeros.
+@kernel("void(float32[:, ::1], int64[::1], float32[:, ::1])", fastmath=True)
+def centre(past, lengths, frames):
+    """The newest of the past without its mean, padded with zeros.
 
     past : (rows, n) float32
-    frames : (rows, n_padded) float32, [:, :n] overwritten, the rest stays 0
+    lengths : (n_sources,) int64, samples taken; row r is source r % n_sources
+    frames : (rows, n_padded) float32, [:, :length] overwritten, the rest stays 0
     """
-    n_samples = past.shape[1]
     for row in range(past.shape[0]):
-        x = past[row]
+        n_samples = lengths[row % lengths.shape[0]]
+        x = past[row, past.shape[1] - n_samples :]
         mean = np.float32(0.0)
         for n in range(n_samples):
             mean += x[n]
@@ -117,89 +124,189 @@ def crest(d, n):
 
 
 @kernel(
-    "void(float32[:, ::1], float32[:, ::1], int64, int64[::1], int64[::1], float32, float32,"
-    "float32, float32[:, ::1], float32[:, ::1])"
+    "void(float32[:, ::1], float32[:, ::1], int64[::1], int64[:, ::1], float32, float32[:, ::1])"
 )
-def pick_pitch(
-    frames, correlation, n_samples, shortest, longest, quiet, voiced, samplerate, nsdf, out
-):
-    """Fundamental and periodicity of each row by McLeod's rule: the first of the high peaks.
+def normalise(frames, correlation, lengths, lags, quiet, nsdf):
+    """Normalised square difference of each row, 1 where it repeats exactly.
 
-    frames : (rows, >= n_samples) float32, without mean
-    correlation : (rows, > longest + 1) float32, autocorrelation of `frames`
-    shortest, longest : (n_sources,) int64, lags; row r is source r % n_sources
-    quiet : mean square below which there is no pitch
-    voiced : periodicity from which f0 is given
-    samplerate : of the rows, Hz
-    nsdf : (rows, max(longest) + 2) float32, overwritten
-    out : (rows, 2) float32, running; f0 in Hz (0: unvoiced) and periodicity 0 ... 1
+    frames : (rows, n_padded) float32, without mean
+    correlation : (rows, n_padded) float32, autocorrelation of `frames`
+    lengths : (n_sources,) int64, samples in a row; row r is source r % n_sources
+    lags : (rows, 2) int64, shortest and longest that matters
+    quiet : mean square below which there is nothing: nsdf[:, 0] is 0
+    nsdf : (rows, > longest + 1) float32, overwritten up to longest + 1
 
-    Source: McLeod & Wyvill, A smarter way to find pitch, ICMC 2005.  Deviations: the lag is
-    refined at the highest multiple of the period within the first 10 ms of lags, and a peak at the
-    last frame's period wins if it is higher.
+    Source: McLeod & Wyvill, A smarter way to find pitch, ICMC 2005.
     """
-    n_sources = shortest.shape[0]
     for row in range(frames.shape[0]):
-        x = frames[row]
-        r = correlation[row]
-        d = nsdf[row]
-        low, high = shortest[row % n_sources], longest[row % n_sources]
-        before = out[row, 0]
-        out[row, 0] = np.float32(0.0)
-        out[row, 1] = np.float32(0.0)
+        n_samples = lengths[row % lengths.shape[0]]
+        x, r, d = frames[row], correlation[row], nsdf[row]
         energy = float(r[0])
-        if not energy > quiet * n_samples:
+        d[0] = np.float32(0.0)
+        if not energy > quiet * n_samples:  # also when it is no number
             continue
         both = 2.0 * energy  # double: it is a long running difference
         least = 1e-6 * energy
         d[0] = np.float32(1.0)
-        for lag in range(1, high + 2):
+        for lag in range(1, lags[row, 1] + 2):
             head, foot = x[lag - 1], x[n_samples - lag]
             both -= head * head + foot * foot
             d[lag] = np.float32(max(both, least))
-        for lag in range(1, high + 2):
+        for lag in range(1, lags[row, 1] + 2):
             d[lag] = np.float32(2.0) * r[lag] / d[lag]
 
+
+@kernel("void(float32[:, ::1], int64[:, ::1], float32[:, ::1], float32, float64[:, :, ::1])")
+def find_peaks(nsdf, lags, octave_cost, least, peaks):
+    """The peaks that may be the period, the most likely ones of them.
+
+    nsdf : (rows, lags) float32
+    lags : (rows, 2) int64, shortest and longest
+    octave_cost : (rows, 2) float32, cost of an octave down if the highest peak is 1, and how much
+        more for each unit it is lower: noise makes long lags' peaks as high as the period's
+    least : height below which a peak is none
+    peaks : (rows, n_peaks, 4) float64, overwritten; lag in samples (0: no more), its binary
+        logarithm, height, and the height less the cost
+    """
+    n_peaks = peaks.shape[1]
+    for row in range(nsdf.shape[0]):
+        d, found = nsdf[row], peaks[row]
+        found[:] = 0.0
+        if d[0] == 0.0:
+            continue
+        low, high = lags[row]
         lag = 1
         while lag <= high and d[lag] > 0.0:  # leave the peak at lag 0
             lag += 1
+        first = max(lag, low)
         top = np.float32(0.0)
-        for n in range(max(lag, low), high + 1):
-            if d[n] > top and d[n] >= d[n - 1] and d[n] >= d[n + 1]:
-                top = max(top, crest(d, n))
-        if top <= 0.0:
-            continue
-        found = 0
-        for n in range(max(lag, low), high + 1):
-            # a peak counts if it is the highest of its lobe: all peaks above 0.9 of the top are
-            if d[n] >= d[n - 1] and d[n] >= d[n + 1] and crest(d, n) >= np.float32(0.9) * top:
-                found = n
-                break
-        if found == 0:
-            continue
-        if before > 0.0:
-            # a strong partial may pass for the note; the note that sounded just now is then higher
-            last = samplerate / before
-            best = crest(d, found) + np.float32(0.02)
-            for n in range(max(low, round(0.94 * last)), min(high, round(1.06 * last)) + 1):
-                if d[n] >= d[n - 1] and d[n] >= d[n + 1] and crest(d, n) >= best:
-                    found = n
-                    best = crest(d, n)
-        height = crest(d, found)
-        out[row, 1] = min(max(height, np.float32(0.0)), np.float32(1.0))
-        if height < voiced:
-            continue
-        period = refine(d, found)
-        multiple = 2
-        while multiple * period < min(high, samplerate * 0.01):
-            near = round(multiple * period)
-            if d[near - 1] > d[near]:
-                near -= 1
-            elif d[near + 1] > d[near]:
-                near += 1
-            is_peak = d[near] >= d[near - 1] and d[near] >= d[near + 1]
-            if not is_peak or d[near] < np.float32(0.8) * height:
-                break
-            period = refine(d, near) / multiple
-            multiple += 1
-        out[row, 0] = np.float32(samplerate / period)
+        for n in range(first, high + 1):
+            top = max(top, d[n])
+        cost = octave_cost[row, 0] + octave_cost[row, 1] * (1.0 - min(float(top), 1.0))
+        count = 0
+        for n in range(first, high + 1):
+            if not (d[n] > least and d[n] >= d[n - 1] and d[n] > d[n + 1]):
+                continue
+            place = refine(d, n)
+            height = crest(d, n)
+            octaves = math.log2(place)
+            score = height - cost * octaves
+            if count < n_peaks:
+                slot = count
+                count += 1
+            else:
+                slot = 0
+                for i in range(1, n_peaks):
+                    if found[i, 3] < found[slot, 3]:
+                        slot = i
+                if score <= found[slot, 3]:
+                    continue
+            found[slot, 0] = place
+            found[slot, 1] = octaves
+            found[slot, 2] = height
+            found[slot, 3] = score
+
+
+@kernel(
+    "void(float64[:, :, ::1], float64, float64, float64, float64, float64[:, :, ::1], int64[::1])"
+)
+def follow(peaks, weight, keep, jump, most, paths, chosen):
+    """The end of the cheapest path through the peaks of the frames so far.
+
+    peaks : see `find_peaks`
+    weight : of this frame's heights
+    keep : of the cost of earlier frames
+    jump : cost of an octave's leap; a leap of more costs no more
+    most : cost of a path that begins here
+    paths : (rows, n_peaks, 2) float64, running; binary logarithm of the lag at each path's end (0:
+        none) and its cost
+    chosen : (rows,) int64, overwritten; index of the peak, -1: there is none
+
+    Source: after P. Boersma, Accurate short-term analysis of the fundamental frequency, IFA 1993,
+    section 3.  Deviation: no frame is decided later, and costs fade.
+    """
+    n_peaks = peaks.shape[1]
+    for row in range(peaks.shape[0]):
+        here, past = peaks[row], paths[row]
+        cheapest = math.inf
+        for i in range(n_peaks):
+            if past[i, 0] > 0.0:
+                cheapest = min(cheapest, past[i, 1])
+        chosen[row] = -1
+        best = math.inf
+        for j in range(n_peaks):
+            if here[j, 0] == 0.0:
+                continue
+            before = most
+            for i in range(n_peaks):
+                if past[i, 0] > 0.0:
+                    leap = min(abs(here[j, 1] - past[i, 0]), 1.0)
+                    before = min(before, keep * (past[i, 1] - cheapest) + jump * leap)
+            total = before - weight * here[j, 3]
+            here[j, 3] = total
+            if total < best:
+                best = total
+                chosen[row] = j
+        for j in range(n_peaks):
+            past[j, 0] = here[j, 1] if here[j, 0] > 0.0 else 0.0
+            past[j, 1] = here[j, 3]
+
+
+@kernel("float64(float32[::1], float64, float64, float64)")
+def sharpen(d, period, height, longest):
+    """The period from the peak at its largest multiple that is still a high peak, at most longest.
+
+    d : (lags,) float32, longer than longest + 1
+    """
+    multiple = 2
+    while multiple * period < longest:
+        near = round(multiple * period)
+        if d[near - 1] > d[near]:
+            near -= 1
+        elif d[near + 1] > d[near]:
+            near += 1
+        is_peak = d[near] >= d[near - 1] and d[near] >= d[near + 1]
+        if not is_peak or d[near] < 0.8 * height:
+            break
+        period = refine(d, near) / multiple
+        multiple += 1
+    return period
+
+
+@kernel(
+    "void(float32[:, ::1], float64[:, :, ::1], int64[::1], int64[:, ::1], float64[::1],"
+    "float32[:, ::1], float64, float64, float64[::1], float32[:, :, ::1])"
+)
+def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, slowest, agree, steady, out):
+    """Fundamental and voicing of the chosen peaks; steady tones are averaged.
+
+    nsdf, peaks, chosen, lags : as above
+    rates : (n_sources,) float64, Hz
+    voiced : (b, n_sources) float32, voicing from which f0 is given
+    slowest : share of a new value in the average while it does not move
+    agree : octaves off the average from which a new value replaces it
+    steady : (rows,) float64, running; the average's binary logarithm of Hz, 0: none
+    out : (b, n_sources, 2) float32, overwritten; f0 in Hz (0: unvoiced), voicing 0 ... 1
+    """
+    n_sources = rates.shape[0]
+    for row in range(nsdf.shape[0]):
+        feed, source = row // n_sources, row % n_sources
+        f0_hz, voicing = 0.0, 0.0
+        if chosen[row] >= 0:
+            height = peaks[row, chosen[row], 2]
+            # the share of the energy that repeats; of the amplitude, as a level is heard
+            voicing = math.sqrt(min(max(height, 0.0), 1.0))
+            if voicing >= voiced[feed, source]:
+                rate = rates[source]
+                longest = min(float(lags[row, 1]), 0.01 * rate)
+                period = sharpen(nsdf[row], peaks[row, chosen[row], 0], height, longest)
+                pitch = math.log2(rate / period)
+                off = abs(pitch - steady[row]) / agree
+                if steady[row] != 0.0 and off < 1.0:
+                    pitch = steady[row] + max(slowest, off * off) * (pitch - steady[row])
+                steady[row] = pitch
+                f0_hz = 2.0**pitch
+        if f0_hz == 0.0:
+            steady[row] = 0.0
+        out[feed, source, 0] = np.float32(f0_hz)
+        out[feed, source, 1] = np.float32(voicing)

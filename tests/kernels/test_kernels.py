@@ -22,7 +22,6 @@ from stemd.kernels.masking import (
     project_complex,
     project_real,
 )
-from stemd.kernels.nsdf import crest, decimate, pick_pitch, refine
 from stemd.kernels.overlap import close_sum, overlap_add, push_hop
 from stemd.kernels.ramp import apply_gains
 
@@ -218,43 +217,6 @@ def test_attack_start_equals_the_twin(rng, source):
     assert got == reference.attack_start(audio, window, 512, grain)
     struck = 740 if 1 <= source <= 3 else 700
     assert got <= struck < got + grain
-
-
-def test_decimation_equals_the_twin_over_many_hops(rng):
-    half, factor, hops = rng.random(6).astype(np.float32), 4, 6
-    taps = np.concatenate([half, half[::-1]])
-    mix, stems = real(rng, hops, 1, C, 16), real(rng, hops, 1, S, C, 16)
-    tail = np.zeros((1, 5, 12 + 16), np.float32)
-    past = np.zeros((1, 5, hops * 4), np.float32)
-    for h in range(hops):
-        decimate(mix[h], stems[h], taps, tail, factor, past)
-    for i in range(5):
-        audio = mix[:, 0] if i == 0 else stems[:, 0, i - 1]
-        mono = np.concatenate([a.mean(axis=0) for a in audio])
-        wanted = reference.decimate(mono, taps, factor)
-        np.testing.assert_allclose(past[0, i], wanted, atol=1e-5)
-
-
-def test_nsdf_equals_the_twin(rng):
-    n, n_padded, longest = 600, 1024, 300
-    x = real(rng, 1, n)
-    x -= x.mean()
-    frames = np.zeros((1, n_padded), np.float32)
-    frames[0, :n] = x[0]
-    power = np.abs(np.fft.rfft(frames)) ** 2
-    correlation = np.fft.irfft(power).astype(np.float32)
-    out, got = np.zeros((1, 2), np.float32), np.zeros((1, longest + 2), np.float32)
-    lags = np.array([10], np.int64), np.array([longest], np.int64)
-    pick_pitch(frames, correlation, n, *lags, 1e-8, 0.7, 12000.0, got, out)
-    # float32 correlations of 600 samples
-    np.testing.assert_allclose(got[0], reference.nsdf(x[0], longest + 2), atol=5e-5)
-
-
-def test_parabola_finds_its_own_top():
-    n = np.arange(5)
-    d = (1.0 - 0.1 * (n - 2.3) ** 2).astype(np.float32)
-    assert refine(d, 2) == pytest.approx(2.3, abs=1e-5)
-    assert crest(d, 2) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_gains_equal_the_twin(rng):
