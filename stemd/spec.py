@@ -57,7 +57,7 @@ ONSET_THRESHOLD = 0.07  # of the flux that may be an onset: mean rise over bands
 PITCH_CONFIDENCE = 0.7  # periodicity from which f0 is given
 PITCH_RANGES_HZ = {
     "mix": (35.0, 1200.0),
-    "vocals": (35.0, 1200.0),
+    "vocals": (60.0, 1200.0),
     "drums": (35.0, 1200.0),
     "bass": (30.0, 600.0),
     "other": (35.0, 1200.0),
