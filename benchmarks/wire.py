@@ -13,18 +13,23 @@ import json
 import multiprocessing
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import zmq
 
 import stemd.client
+from stemd.desk import Desk
 from stemd.outbox import hop_dtype
 from stemd.sinks.control import ControlServer
-from stemd.sinks.osc import OscLevels, OscSender
+from stemd.sinks.osc import OscSink, Vitals
+from stemd.sinks.osc_sender import OscSender
 from stemd.sinks.zeromq import ZeroMQSink
 from stemd.spec import FEATURES, SOURCES, STEMS, StreamSpec
+from stemd.status import Status
 from stemd.wire import osc
+from stemd.wire.addresses import DEFAULT_GROUPS, EVENTS, GROUPS
 
 SPAWN = multiprocessing.get_context("spawn")
 QUANTILES = (50, 99, 99.9)
@@ -175,28 +180,62 @@ def osc_bundle_case(n: int) -> dict[str, float]:
     return percentiles(took)
 
 
-def osc_tick_case(spec: StreamSpec, n: int) -> dict[str, dict[str, float]]:
+def osc_sink_case(
+    spec: StreamSpec, n: int, groups: Sequence[str], n_clients: int = 0
+) -> dict[str, dict[str, float]]:
     """The sink's own work: taking a hop, and a tick in which everything has changed."""
-    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    ear.bind(("127.0.0.1", 0))
-    sender = OscSender([ear.getsockname()])
-    levels = OscLevels(spec, ("main",), "/stemd", sender)
+    ears = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(1 + n_clients)]
+    for ear in ears:
+        ear.bind(("127.0.0.1", 0))
+    status = Status.create(1)
+    vitals = Vitals(2, 0.1, 0, 0, 0)
+    clock = [0.0]
+    sink = OscSink(
+        spec,
+        ("main",),
+        Desk(status, ("main",)),
+        lambda: vitals,
+        [ears[0].getsockname()],
+        ("127.0.0.1", 0),
+        groups=groups,
+        clock=lambda: clock[0],
+    )
+    for ear in ears[1:]:
+        ear.sendto(
+            osc.message("/stemd/subscribe", "/stemd/*/level", 60.0, 60.0), ("127.0.0.1", sink.port)
+        )
     rng = np.random.default_rng(0)
     hop = make_hop(spec)
-    writes, ticks = [], []
+    lasting = [FEATURES.index(name) for name in ("note", "note_count", "chord")]
+    happening = [FEATURES.index(event.trigger) for event in EVENTS]
+    took: dict[str, list[float]] = {"write": [], "write with an onset": [], "tick": [], "idle": []}
     for k in range(n):
         hop["features"] = rng.random(hop["features"].shape)
-        hop["features"][..., FEATURES.index("onset")] = 0.0
-        hop["features"][..., FEATURES.index("voicing")] = 1.0
+        hop["features"][..., lasting] = 0.0
+        hop["features"][..., happening] = 0.0
+        onset = k % 20 == 0
+        hop["features"][0, 2, FEATURES.index("onset")] = onset
         start = time.perf_counter_ns()
-        levels.write(hop)
-        middle = time.perf_counter_ns()
-        levels.tick(0.016 * k)
-        writes.append((middle - start) * 1e-3)
-        ticks.append((time.perf_counter_ns() - middle) * 1e-3)
-    sender.close()
-    ear.close()
-    return {"write": percentiles(writes), "tick of 35": percentiles(ticks)}
+        sink.write(hop)
+        took["write with an onset" if onset else "write"].append(since_us(start))
+        clock[0] += 1.0 / 60
+        start = time.perf_counter_ns()
+        sink.service()
+        took["tick"].append(since_us(start))
+        start = time.perf_counter_ns()
+        sink.service()
+        took["idle"].append(since_us(start))
+    assert sink.clients == n_clients
+    sink.close()
+    status.close()
+    for ear in ears:
+        ear.close()
+    return {name: percentiles(us) for name, us in took.items()}
+
+
+def since_us(start_ns: int) -> float:
+    """Time that went by."""
+    return (time.perf_counter_ns() - start_ns) * 1e-3
 
 
 def main() -> None:
@@ -217,11 +256,16 @@ def main() -> None:
             lost[str(n_subscribers)] = case["samples_lost"]
     rows["zeromq, all 11 topics wanted: send"] = features_case(spec, n)
     rows["osc, bundle of 24 floats: build + send"] = osc_bundle_case(n)
-    for name, row in osc_tick_case(spec, n).items():
-        rows[f"osc, {name}"] = row
-    print(f"{'µs':<42}{'p50':>9}{'p99':>9}{'p99.9':>9}{'max':>9}")
+    for what, groups, n_clients in (
+        ("default groups", DEFAULT_GROUPS, 0),
+        ("all groups", GROUPS, 0),
+        ("default groups, 4 clients", DEFAULT_GROUPS, 4),
+    ):
+        for name, row in osc_sink_case(spec, n, groups, n_clients).items():
+            rows[f"osc, {what}: {name}"] = row
+    print(f"{'µs':<50}{'p50':>9}{'p99':>9}{'p99.9':>9}{'max':>9}")
     for name, row in rows.items():
-        print(f"{name:<42}" + "".join(f"{value:9.1f}" for value in row.values()))
+        print(f"{name:<50}" + "".join(f"{value:9.1f}" for value in row.values()))
     print(f"samples lost by subscribers: {lost}")
     print(json.dumps({"benchmark": "wire", "profile": arguments.profile, "hops": n, "us": rows}))
 

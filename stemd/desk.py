@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ from .wire.control import (
 COMMAND_TIMEOUT_S = 30.0  # loading a model takes seconds
 PROBE_TIMEOUT_S = 15.0  # a slow sound server takes seconds; a dead one for ever
 PROBE = (sys.executable, "-m", "stemd.sources.probe", "--json")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Answer = dict[str, Any]
 Pending = Callable[[], Answer | None]  # asked again until it answers; never blocks
@@ -213,7 +216,13 @@ class Operations:
             if self._probe is None or self._probe.done:
                 self._probe = _Probe(self._probe_command)
             return self._probe.poll
-        return self._command(Command.RELOAD if request.op == "reload" else Command.SHUTDOWN)
+        argument = ""
+        if request.op in ("model", "profile"):
+            argument = str(fields.get("name"))
+            # A name, not a path: nobody chooses files from outside.
+            if not _NAME.fullmatch(argument):
+                raise ProtocolError(f"{request.op}: got {argument[:40]!r}, expected a name")
+        return self._command(Command[request.op.upper()], argument)
 
     def status(self) -> Answer:
         """Everything there is to know, as plain values."""
@@ -227,7 +236,7 @@ class Operations:
         if self._probe is not None:
             self._probe.close()
 
-    def _command(self, what: Command) -> Pending:
+    def _command(self, what: Command, argument: str) -> Pending:
         command = self._status.command
         now = time.monotonic()
         if int(command["done"]) != int(command["asked"]) and now < self._busy_until:
@@ -236,6 +245,7 @@ class Operations:
             )
         asked = int(command["asked"]) + 1
         command["what"] = what
+        Status.set_text(command, "argument", argument)
         command["asked"] = asked
         self._busy_until = deadline = now + COMMAND_TIMEOUT_S
 

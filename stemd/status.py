@@ -42,6 +42,8 @@ class Command(IntEnum):
     NONE = 0
     RELOAD = 1
     SHUTDOWN = 2
+    MODEL = 3
+    PROFILE = 4
 
 
 ROLES = ("capture", "separate", "publish", "play", "record")
@@ -159,6 +161,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
     "command": [
         ("asked", "<i8"),
         ("what", "<i8"),
+        ("argument", "S80"),
         ("done", "<i8"),
         ("ok", "<i8"),
         ("text", "S400"),

@@ -1,37 +1,34 @@
-"""Features out to fixed OSC targets; the mixer both ways is in osc_mixer.py.
+"""OSC both ways for one daemon: features out to targets and subscribers, control in.
 
 Numbers only go out, one `f` or `i` per address, so that a TouchDesigner CHOP can read them all;
-text goes only to a peer that did something wrong. Nothing here waits: an address is resolved when
-the daemon starts, a packet that the system does not take is counted and forgotten.
+text goes to text targets, and to a peer that asked or did something wrong. Nothing here waits:
+an address is resolved when the daemon starts, a packet that the system does not take is counted
+and forgotten.
 """
 
 from __future__ import annotations
 
 import math
-import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..spec import FEATURES, SOURCES, StreamSpec
-from ..wire import addresses, osc
-from .osc_mixer import Echo, Mixer, OscInlet
+from .. import __version__
+from ..errors import ProtocolError
+from ..spec import FEATURES, StreamSpec
+from ..wire import addresses, directory, osc
+from .osc_clients import OscClients
+from .osc_events import EventLog, OscEvents
+from .osc_inlet import Arguments, Gate, OscInlet, Peer
+from .osc_levels import Board, Element, Outlet
+from .osc_mixer import Mixer, OscMixer
+from .osc_orders import Answerer, OscOrders
+from .osc_sender import OscSender
 
-KEEP_ALIVE_S = 0.25  # a value that did not change is sent again, because UDP loses packets
 BEAT_S = 1.0
-FLOOR_DB = -120.0
-LEVEL_RANGE_DB = 60.0  # /level is 0…1, linear in dB over -60…0 dBFS
-ENVELOPE_HALF_S = 0.1
-PITCH_CONFIDENCE = 0.5  # below, /pitch holds its last value
-A4_HZ, A4_NOTE = 440.0, 69
-
-_RMS, _PEAK = FEATURES.index("rms"), FEATURES.index("peak")
-_STRENGTH, _ONSET = FEATURES.index("onset_strength"), FEATURES.index("onset")
-_COUNT, _OFFSET = FEATURES.index("onset_count"), FEATURES.index("onset_offset")
-_F0, _VOICING = FEATURES.index("f0_hz"), FEATURES.index("voicing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,64 +40,6 @@ class Vitals:
     xruns: int
     lost: int
     late: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    address: Any  # as sendto wants it
-    socket: socket.socket
-
-
-class OscSender:
-    """Fixed targets, resolved once; sends never wait and never raise."""
-
-    def __init__(self, targets: Sequence[tuple[str, int]]) -> None:
-        self._sockets: dict[int, socket.socket] = {}
-        self._targets = []
-        self.unresolved = []
-        for host, port in targets:
-            try:
-                family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            except OSError as error:
-                self.unresolved.append(
-                    f"osc.targets: got {host}:{port} ({error.strerror}), expected a known host"
-                )
-                continue
-            self._targets.append(_Target(address, self._socket(family)))
-        self.sent = 0
-        self.errors = 0
-
-    def send(self, packet: Any) -> None:
-        """One datagram to each target."""
-        for target in self._targets:
-            try:
-                target.socket.sendto(packet, target.address)
-                self.sent += 1
-            except OSError:
-                self.errors += 1
-
-    def send_all(self, numbers: Iterable[tuple[bytes, float]]) -> None:
-        """Heads and values in as few packets as they fit in."""
-        bundle = osc.Bundle()
-        for start, value in numbers:
-            if not bundle.add(start, value):
-                self.send(bundle.packet)
-                bundle.clear()
-                bundle.add(start, value)
-        if not bundle.empty:
-            self.send(bundle.packet)
-
-    def close(self) -> None:
-        """Close the sockets."""
-        for one in self._sockets.values():
-            one.close()
-
-    def _socket(self, family: int) -> socket.socket:
-        if family not in self._sockets:
-            one = socket.socket(family, socket.SOCK_DGRAM)
-            one.setblocking(False)
-            self._sockets[family] = one
-        return self._sockets[family]
 
 
 class OscSink:
@@ -120,6 +59,16 @@ class OscSink:
         First part of every address.
     rate_hz : float
         How often continuous values may be sent.
+    text_targets : sequence of (host, port)
+        Where events go in words.
+    groups : sequence of str
+        What of `addresses.GROUPS` goes to `targets`.
+    networks : sequence of str or None
+        Who may speak besides this machine; None: everybody.
+    answer : callable or None
+        Passes reload and its like on to the daemon.
+    clock : callable
+        Seconds.
 
     Raises
     ------
@@ -139,18 +88,47 @@ class OscSink:
         listen: tuple[str, int] | None,
         prefix: str = "/stemd",
         rate_hz: float = 60.0,
+        *,
+        text_targets: Sequence[tuple[str, int]] = (),
+        groups: Sequence[str] = addresses.DEFAULT_GROUPS,
+        networks: Sequence[str] | None = (),
+        answer: Answerer | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._vitals = vitals
+        self._spec = spec
         self._inlet = (
-            None if listen is None else OscInlet(listen, prefix, feeds, mixer, self._status)
+            None
+            if listen is None
+            else OscInlet(listen, prefix, Gate(networks), self._handle, self._heard)
         )
+        self._board = Board(spec, feeds, prefix)
+        said = directory.outgoing(prefix, feeds)
+        knobs = directory.settings(prefix, feeds)
         self._sender = OscSender(targets)
-        self._levels = OscLevels(spec, feeds, prefix, self._sender)
-        self._ticker = _VitalsTicker(prefix, vitals, self._sender)
-        self._echo = Echo(prefix, feeds, mixer, self._sender.send_all)
-        self._period_s = 1.0 / rate_hz
-        self._due = 0.0
-        self.unresolved = tuple(self._sender.unresolved)
+        self._targets = Outlet(
+            self._board,
+            [a for a, node in said.items() if not node.group or node.group in groups] + [*knobs],
+            self._sender.send,
+            rate_hz,
+        )
+        self._clients = OscClients(
+            self._board, [*said, *knobs], prefix, rate_hz, self._reply, clock
+        )
+        texts = OscSender(text_targets, "osc.text_targets")
+        self._log = EventLog(spec, feeds, prefix, texts, __version__) if text_targets else None
+        self._events = OscEvents(spec, feeds, prefix, self._say, self._log)
+        self._ticker = _VitalsTicker(prefix, vitals, self._say, clock)
+        self._mixer = OscMixer(prefix, feeds, mixer, self._reply, self._tell)
+        self._orders = OscOrders(prefix, feeds, mixer, self._status, answer, self._reply)
+        self._verbs = {
+            **self._orders.verbs,
+            f"{prefix}/{addresses.SUBSCRIBE}": self._clients.subscribe,
+            f"{prefix}/{addresses.RENEW}": self._clients.renew,
+            f"{prefix}/{addresses.UNSUBSCRIBE}": self._clients.unsubscribe,
+        }
+        self.unresolved = (*self._sender.unresolved, *texts.unresolved)
 
     @property
     def port(self) -> int:
@@ -160,7 +138,7 @@ class OscSink:
     @property
     def sent(self) -> int:
         """Datagrams out."""
-        return self._sender.sent
+        return self._sender.sent + (self._inlet.sent if self._inlet else 0)
 
     @property
     def errors(self) -> int:
@@ -172,179 +150,114 @@ class OscSink:
         """Datagrams in."""
         return self._inlet.received if self._inlet else 0
 
+    @property
+    def clients(self) -> int:
+        """Subscriptions that live."""
+        return len(self._clients)
+
     def write(self, hop: Any) -> None:
-        """Send onsets at once, keep the rest for the next tick."""
-        self._levels.write(hop)
-        self._ticker.write(hop, self._levels.latency_ms)
+        """Send events at once, keep the rest for the next tick."""
+        rows = hop["features"].reshape(-1, len(FEATURES))
+        # NaN and infinity never leave. (np.nan_to_num takes 60 µs.)
+        numbers = np.isfinite(rows)
+        if not numbers.all():
+            rows = np.where(numbers, rows, np.float32(0.0))
+        arrival_ns = int(hop["t_arrival_ns"])
+        since_ms = (time.monotonic_ns() - arrival_ns) * 1e-6 if arrival_ns else 0.0
+        self._ticker.write(int(hop["latency"]) * 1e3 / self._spec.samplerate + since_ms)
+        self._board.write(rows)
+        self._targets.hear()
+        for outlet in self._clients.outlets:
+            outlet.hear()
+        self._events.write(hop, rows, since_ms)
 
     def service(self) -> None:
         """Hear what came in, send what is due."""
+        self._clients.expire()
         if self._inlet:
             self._inlet.service()
-        self._echo.service()
-        now = time.monotonic()
+        self._orders.service()
+        self._mixer.service()
+        now = self._clock()
         self._ticker.service(now)
-        if now >= self._due:
-            # Behind by more than a tick: start a new rhythm instead of a burst.
-            self._due = max(self._due + self._period_s, now)
-            self._levels.tick(now)
+        if self._board.live:
+            self._targets.tick(now)
+            for outlet in self._clients.outlets:
+                outlet.tick(now)
+            self._events.tick(now)
+
+    def close(self) -> None:
+        """Say that we are gone, close the sockets."""
+        self._ticker.goodbye()
+        if self._log:
+            self._log.close()
+        if self._inlet:
+            self._inlet.close()
+        self._sender.close()
+
+    def _handle(self, address: str, arguments: Arguments, peer: Peer) -> None:
+        if address in self._verbs:
+            self._verbs[address](arguments, peer)
+        elif self._mixer.takes(address):
+            self._mixer.take(address, arguments, peer)
+        else:
+            raise ProtocolError(f"{address}: got an unknown address, expected one of PROTOCOL.md")
+
+    def _heard(self, peer: Peer) -> None:
+        self._clients.heard(peer)
+
+    def _reply(self, packet: bytes, peer: Peer) -> None:
+        if self._inlet:
+            self._inlet.send(packet, peer)
+
+    def _say(self, elements: Sequence[Element]) -> None:
+        self._targets.say(elements)
+        for outlet in self._clients.outlets:
+            outlet.say(elements)
+
+    def _tell(self, elements: Sequence[Element], but: Peer) -> None:
+        self._targets.say(elements, but)
+        for outlet in self._clients.others(but):
+            outlet.say(elements)
 
     def _status(self) -> tuple[float, ...]:
         """What `/stemd/status` is answered."""
         vitals = self._vitals()
         return (vitals.state, finite(vitals.load), vitals.xruns, vitals.lost, vitals.late)
 
-    def close(self) -> None:
-        """Say that we are gone, close the sockets."""
-        self._ticker.goodbye()
-        if self._inlet:
-            self._inlet.close()
-        self._sender.close()
-
-
-class OscLevels:
-    """Onsets and continuous values of every source."""
-
-    def __init__(
-        self, spec: StreamSpec, feeds: Sequence[str], prefix: str, sender: OscSender
-    ) -> None:
-        self._spec = spec
-        self._sender = sender
-        self._bundle = osc.Bundle()
-        bases = addresses.bases(prefix, feeds)
-        places = [(base, i) for base in bases for i in range(len(SOURCES))]
-        at = addresses.source_address
-        self._heads = [
-            osc.head(at(base, i, level.name), "f")
-            for base, i in places
-            for level in addresses.LEVELS
-        ]
-        self._onset_heads = [osc.head(at(base, i, "onset"), "f") for base, i in places]
-        self._count_heads = [osc.head(at(base, i, "onset/count"), "i") for base, i in places]
-        self._age_heads = [osc.head(at(base, i, "onset/age_ms"), "f") for base, i in places]
-        shape = (len(places), len(addresses.LEVELS))
-        self._steps = np.tile(np.array([v.step for v in addresses.LEVELS]), (len(places), 1))
-        self._voiced_only = np.array([v.voiced_only for v in addresses.LEVELS])
-        self._values = np.zeros(shape)
-        self._values[:, 2] = FLOOR_DB
-        self._sent_values = np.full(shape, np.inf)  # so that the first tick sends everything
-        self._sent_at = np.zeros(shape)
-        self._peak = np.zeros(len(places))
-        self._rms = np.zeros(len(places))
-        self._voicing = np.zeros(len(places))
-        self._f0 = np.zeros(len(places))
-        self._envelope = np.zeros(len(places))
-        self._decay = 0.5 ** (spec.hop_s / ENVELOPE_HALF_S)
-        self._counts = [0] * len(places)
-        self._counts_due = 0.0
-        self._live = False
-        self.latency_ms = 0.0
-
-    def write(self, hop: Any) -> None:
-        """Take one hop's features; onsets leave now."""
-        rows = hop["features"].reshape(-1, len(FEATURES))
-        # NaN and infinity never leave. (np.nan_to_num takes 60 µs.)
-        finite_rows = np.isfinite(rows)
-        if not finite_rows.all():
-            rows = np.where(finite_rows, rows, np.float32(0.0))
-        self._live = True
-        self._rms = rows[:, _RMS]
-        np.maximum(self._peak, rows[:, _PEAK], out=self._peak)
-        self._voicing = rows[:, _VOICING]
-        self._f0 = rows[:, _F0]
-        self._envelope *= self._decay
-        arrival_ns = int(hop["t_arrival_ns"])
-        since_ms = (time.monotonic_ns() - arrival_ns) * 1e-6 if arrival_ns else 0.0
-        ms = 1e3 / self._spec.samplerate
-        now_ms = int(hop["latency"]) * ms + since_ms
-        # Smoothed over about a quarter second: it is a property of the stream, not of one hop.
-        self.latency_ms += (now_ms - self.latency_ms) * (0.02 if self.latency_ms else 1.0)
-        for i in np.flatnonzero(rows[:, _ONSET] > 0.0).tolist():
-            strength = float(rows[i, _STRENGTH])
-            self._envelope[i] = max(self._envelope[i], strength)
-            self._counts[i] = int(rows[i, _COUNT])
-            age_ms = since_ms + (self._spec.feature_latency - float(rows[i, _OFFSET])) * ms
-            self._send_onset(i, strength, max(age_ms, 0.0))
-
-    def tick(self, now: float) -> None:
-        """Send what has changed, and what has not been said for a while."""
-        if not self._live:
-            return
-        values = self._measure()
-        due = (np.abs(values - self._sent_values) > self._steps) | (
-            now - self._sent_at > KEEP_ALIVE_S
-        )
-        due[:, self._voiced_only] &= ((self._voicing >= PITCH_CONFIDENCE) & (self._f0 > 0.0))[
-            :, None
-        ]
-        if due.any():
-            self._sent_values[due] = values[due]
-            self._sent_at[due] = now
-            self._send_floats(np.flatnonzero(due).tolist(), values.ravel().tolist())
-        if now >= self._counts_due:
-            self._counts_due = now + BEAT_S
-            self._send_counts()
-        self._peak.fill(0.0)
-
-    def _measure(self) -> Any:
-        """Feature rows to what the addresses say."""
-        values = self._values
-        db = 20 * np.log10(np.maximum(self._rms, 10 ** (FLOOR_DB / 20)))
-        values[:, 0] = np.clip(1.0 + db / LEVEL_RANGE_DB, 0.0, 1.0)
-        values[:, 1] = np.clip(self._peak, 0.0, 1.0)
-        values[:, 2] = db
-        values[:, 3] = np.clip(self._envelope, 0.0, 1.0)
-        f0 = np.maximum(self._f0, 1.0)
-        values[:, 4] = A4_NOTE + 12 * np.log2(f0 / A4_HZ)
-        values[:, 5] = self._f0
-        values[:, 6] = np.clip(self._voicing, 0.0, 1.0)
-        return values
-
-    def _send_floats(self, which: list[int], values: list[float]) -> None:
-        starts = [self._heads[k] for k in which]
-        numbers = [values[k] for k in which]
-        bundle, at = self._bundle, 0
-        while at < len(starts):
-            bundle.clear()
-            # An address longer than a packet is left out, not tried for ever.
-            at = max(bundle.add_floats(starts, numbers, at), at + 1)
-            self._sender.send(bundle.packet)
-
-    def _send_onset(self, i: int, strength: float, age_ms: float) -> None:
-        bundle = self._bundle
-        bundle.clear()
-        bundle.add(self._onset_heads[i], strength)
-        bundle.add(self._count_heads[i], self._counts[i])
-        bundle.add(self._age_heads[i], age_ms)
-        self._sender.send(bundle.packet)
-
-    def _send_counts(self) -> None:
-        self._sender.send_all(zip(self._count_heads, self._counts, strict=True))
-
 
 class _VitalsTicker:
     """State, heartbeat and counters of the stream."""
 
-    def __init__(self, prefix: str, vitals: Callable[[], Vitals], sender: OscSender) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        vitals: Callable[[], Vitals],
+        say: Callable[[Sequence[Element]], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._vitals = vitals
-        self._sender = sender
-        self._bundle = osc.Bundle()
+        self._say = say
 
-        def at(name: str, tag: str) -> bytes:
-            return osc.head(f"{prefix}/{name}", tag)
+        def at(name: str, tag: str) -> tuple[str, bytes]:
+            address = f"{prefix}/{name}"
+            return address, osc.head(address, tag)
 
         self._state = at(addresses.STATE, "i")
         self._alive = at(addresses.ALIVE, "i")
         self._latency = at(addresses.LATENCY_MS, "f")
         self._load = at(addresses.LOAD, "f")
         self._counters = [at(n, "i") for n in (addresses.XRUNS, addresses.LOST, addresses.LATE)]
-        self._started = time.monotonic()
+        self._started = clock()
         self._due = 0.0
         self._last: tuple[int, ...] = ()
         self._latency_ms = 0.0
 
-    def write(self, hop: Any, latency_ms: float) -> None:
-        self._latency_ms = latency_ms
+    def write(self, latency_ms: float) -> None:
+        """How old this hop was when it came."""
+        # Smoothed over about a quarter second: it is a property of the stream, not of one hop.
+        weight = 0.02 if self._latency_ms else 1.0
+        self._latency_ms += (latency_ms - self._latency_ms) * weight
 
     def service(self, now: float) -> None:
         vitals = self._vitals()
@@ -354,20 +267,21 @@ class _VitalsTicker:
         if now >= self._due:
             self._due = now + BEAT_S
         self._last = facts
-        bundle = self._bundle
-        bundle.clear()
-        bundle.add(self._state, vitals.state)
-        bundle.add(self._alive, int(now - self._started))
-        bundle.add(self._latency, self._latency_ms)
-        bundle.add(self._load, finite(vitals.load))
-        for start, count in zip(self._counters, facts[1:], strict=True):
-            bundle.add(start, osc.clip_int(count))
-        self._sender.send(bundle.packet)
+        self._say(
+            [
+                (*self._state, vitals.state),
+                (*self._alive, int(now - self._started)),
+                (*self._latency, self._latency_ms),
+                (*self._load, finite(vitals.load)),
+                *(
+                    (*head, osc.clip_int(count))
+                    for head, count in zip(self._counters, facts[1:], strict=True)
+                ),
+            ]
+        )
 
     def goodbye(self) -> None:
-        self._bundle.clear()
-        self._bundle.add(self._state, 0)
-        self._sender.send(self._bundle.packet)
+        self._say([(*self._state, 0)])
 
 
 def finite(value: float) -> float:

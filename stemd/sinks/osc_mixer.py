@@ -1,46 +1,19 @@
-"""The mixer over OSC: knobs turned and asked for, and what became of them.
-
-No bytes can end the inlet. Numbers are clamped, mistakes counted and answered to who made them;
-a time tag is never waited for.
-"""
+"""The mixer over OSC: knobs turned and asked for, and everybody else told."""
 
 from __future__ import annotations
 
-import math
-import socket
-import struct
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from pythonosc import osc_message
-from pythonosc.parsing import osc_types
-
-from ..errors import DeviceError, ProtocolError
-from ..spec import SOURCES, STEMS
+from ..errors import ProtocolError
 from ..wire import addresses, osc
-from ..wire.control import GAIN_MIN_DB, SETTINGS, Setting, db_of_gain, gain_of_db
+from ..wire.control import SETTINGS, Setting, db_of_gain, gain_of_db
+from ..wire.directory import Knob, knobs
+from .osc_inlet import Arguments, Peer, numbers
+from .osc_levels import Element
 
-PACKETS_PER_SERVICE = 32  # so that a flood leaves time for audio
 PATTERNS_PER_SERVICE = 16  # one takes some ms when it is made to
-MAX_INPUT_BYTES = 8192
-ERRORS_PER_S = 5.0
-# Linear gain above 1 only through gain_db, on purpose: a controller that sends 0…127 must not
-# blow up a sound system.
-OSC_GAIN_MAX = 1.0
-
-# What python-osc is known to raise for bytes that are not OSC.
-PARSE_ERRORS = (
-    osc_message.ParseError,
-    osc_types.ParseError,
-    ProtocolError,
-    struct.error,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
+CLAMPED = 1e-6  # what differs by more from what was asked is news to who asked
 
 
 class Mixer(Protocol):
@@ -48,211 +21,128 @@ class Mixer(Protocol):
 
     @property
     def rev(self) -> int: ...
+    @property
+    def presets(self) -> Mapping[str, Sequence[Setting]]: ...
     def set(self, settings: Sequence[Setting]) -> None: ...
     def value(self, name: str, feed: int, source: int) -> float: ...
+    def tap(self, feed: int) -> None: ...
+    def preset(self, name: str) -> None: ...
 
 
-SendAll = Callable[[Iterable[tuple[bytes, float]]], None]
+Tell = Callable[[Sequence[Element], Peer], None]  # everybody but this one
 
 
-@dataclass(frozen=True, slots=True)
-class _Knob:
-    name: str
-    feed: int
-    source: int
-    in_db: bool = False
+class OscMixer:
+    """Every address that takes a setting.
 
+    Parameters
+    ----------
+    prefix : str
+    feeds : sequence of str
+    mixer : Mixer
+    reply : callable
+        Takes a packet and who it is for.
+    tell : callable
+        Takes what has changed, and who knows already.
+    """
 
-def _knobs(prefix: str, feeds: Sequence[str]) -> dict[str, _Knob]:
-    """Every address that takes a value."""
-    knobs = {f"{prefix}/{a}": _Knob(n, 0, 0) for a, n in addresses.STREAM_SETTINGS.items()}
-    for b, base in enumerate(addresses.bases(prefix, feeds)):
-        for address, name in addresses.FEED_SETTINGS.items():
-            knobs[f"{base}/{address}"] = _Knob(name, b, 0)
-        for i in range(len(SOURCES)):
-            for address, name in addresses.SOURCE_SETTINGS.items():
-                knobs[addresses.source_address(base, i, address)] = _Knob(name, b, i)
-        for s in range(len(STEMS)):
-            for address, name in addresses.STEM_SETTINGS.items():
-                knob = _Knob(name, b, s + 1, in_db=address == "gain_db")
-                knobs[addresses.source_address(base, s + 1, address)] = knob
-    return knobs
-
-
-def _reading(mixer: Mixer, knob: _Knob) -> float:
-    """What an address says of its knob: switches are ints, the rest floats."""
-    value = mixer.value(knob.name, knob.feed, knob.source)
-    if SETTINGS[knob.name].switch:
-        return int(value)
-    return db_of_gain(value) if knob.in_db else float(value)
-
-
-class Echo:
-    """Tells the static targets what anybody changed on the mixer."""
-
-    def __init__(self, prefix: str, feeds: Sequence[str], mixer: Mixer, send: SendAll) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        feeds: Sequence[str],
+        mixer: Mixer,
+        reply: Callable[[bytes, Peer], None],
+        tell: Tell,
+    ) -> None:
         self._mixer = mixer
-        self._send = send
-        self._knobs = _knobs(prefix, feeds)
+        self._reply = reply
+        self._tell = tell
+        self._knobs = knobs(prefix, feeds)
         self._rev = -1
         self._last: dict[str, float] = {}
+        self._turned_by: dict[Knob, Peer] = {}
+        self._patterns = 0
 
     def service(self) -> None:
+        """Tell what anybody changed since the last time."""
+        self._patterns = 0
         rev = self._mixer.rev
         if rev == self._rev:
             return
         first = self._rev < 0
         self._rev = rev
-        changed = []
+        news: dict[Peer, list[Element]] = {}
         for address, knob in self._knobs.items():
-            value = _reading(self._mixer, knob)
+            value = self.reading(address)
             if value != self._last.get(address):
                 self._last[address] = value
-                changed.append((osc.head(address, osc.number_tag(value)), value))
+                element = (address, osc.head(address, osc.number_tag(value)), value)
+                news.setdefault(self._turned_by.get(_plain(knob)), []).append(element)
+        self._turned_by.clear()
         if not first:  # where things stand at start is no change
-            self._send(changed)
+            for turner, elements in news.items():
+                self._tell(elements, turner)
 
+    def takes(self, address: str) -> bool:
+        """Whether an address is a setting, or a pattern that may mean some."""
+        return address in self._knobs or addresses.is_pattern(address)
 
-class OscInlet:
-    """The control port. No bytes can end it; what is not understood is counted and answered."""
+    def take(self, address: str, arguments: Arguments, peer: Peer) -> None:
+        """Turn or tell.
 
-    def __init__(
-        self,
-        listen: tuple[str, int],
-        prefix: str,
-        feeds: Sequence[str],
-        mixer: Mixer,
-        status: Callable[[], Sequence[float]],
-    ) -> None:
-        host, port = listen
-        try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a local address"
-            ) from error
-        try:
-            self._socket.bind(address)
-        except OSError as error:
-            self._socket.close()
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a free port"
-            ) from error
-        self._socket.setblocking(False)
-        self.port = int(self._socket.getsockname()[1])
-        self._mixer = mixer
-        self._facts = status
-        self._prefix = prefix
-        self._n_feeds = len(feeds)
-        self._knobs = _knobs(prefix, feeds)
-        self._verbs: dict[str, Callable[[list[float], Any], None]] = {
-            f"{prefix}/{addresses.PANIC}": self._panic,
-            f"{prefix}/{addresses.PING}": self._ping,
-            f"{prefix}/{addresses.STATUS}": self._status,
-        }
-        self._complaints = ERRORS_PER_S
-        self._complained_at = time.monotonic()
-        self._patterns = 0
-        self.received = 0
-        self.errors = 0
-
-    def service(self) -> None:
-        """Take what has come in; never blocks, never raises."""
-        self._patterns = 0
-        for _ in range(PACKETS_PER_SERVICE):
-            try:
-                packet, sender = self._socket.recvfrom(MAX_INPUT_BYTES)
-            except OSError:  # nothing there, or the echo of a reply nobody took
-                return
-            self.received += 1
-            self.take(packet, sender)
-
-    def take(self, packet: bytes, sender: Any) -> None:
-        """Act on one datagram."""
-        try:
-            for data in osc.messages(packet):
-                osc.check_types(data)
-                parsed = osc_message.OscMessage(data)
-                self._dispatch(parsed.address, parsed.params, sender)
-        except PARSE_ERRORS as error:
-            self.errors += 1
-            self._complain(str(error), sender)
-
-    def close(self) -> None:
-        """Give the port back."""
-        self._socket.close()
-
-    def _dispatch(self, address: str, arguments: Sequence[Any], sender: Any) -> None:
+        Raises
+        ------
+        ProtocolError
+            When a pattern means nothing, or there are too many, or the argument is no number.
+        """
         if address in self._knobs:
-            self._turn(address, arguments, sender)
-        elif address in self._verbs:
-            self._verbs[address](_numbers(arguments), sender)
-        elif addresses.is_pattern(address):
-            self._patterns += 1
-            if self._patterns > PATTERNS_PER_SERVICE:
-                raise ProtocolError(f"patterns: got too many, expected {PATTERNS_PER_SERVICE}")
-            found = addresses.matching(address, self._knobs)
-            if not found:
-                raise ProtocolError(f"{address}: got no address it matches, expected one")
-            for one in found:
-                self._turn(one, arguments, sender)
-        else:
-            raise ProtocolError(f"{address}: got an unknown address, expected one of PROTOCOL.md")
-
-    def _turn(self, address: str, arguments: Sequence[Any], sender: Any) -> None:
-        knob = self._knobs[address]
-        if not arguments:
-            self._reply(osc.message(address, _reading(self._mixer, knob)), sender)
+            if arguments:
+                self._turn([address], arguments, peer)
+            else:
+                self._reply(osc.message(address, self.reading(address)), peer)
             return
-        value = _clamped(knob, _numbers(arguments)[0])
-        self._mixer.set([Setting(knob.name, knob.feed, knob.source, value)])
+        self._patterns += 1
+        if self._patterns > PATTERNS_PER_SERVICE:
+            raise ProtocolError(f"patterns: got too many, expected {PATTERNS_PER_SERVICE}")
+        found = addresses.matching(address, self._knobs)
+        if not found:
+            raise ProtocolError(f"{address}: got no address it matches, expected one")
+        if arguments:
+            self._turn(found, arguments, peer)
+        else:
+            for one in found:
+                self._reply(osc.message(one, self.reading(one)), peer)
 
-    def _panic(self, numbers: list[float], sender: Any) -> None:
-        """Everything dry, now; the way back is `/bypass 0`."""
-        self._mixer.set([Setting("bypass", b, 0, 1.0) for b in range(self._n_feeds)])
+    def reading(self, address: str) -> float:
+        """What an address says of its knob: switches are ints, the rest floats."""
+        knob = self._knobs[address]
+        value = self._mixer.value(knob.name, knob.feed, knob.source)
+        if SETTINGS[knob.name].switch:
+            return int(value)
+        return db_of_gain(value) if knob.in_db else float(value)
 
-    def _ping(self, numbers: list[float], sender: Any) -> None:
-        echo = [osc.clip_int(int(number)) for number in numbers[:1]]
-        self._reply(osc.message(f"{self._prefix}/{addresses.PONG}", *echo), sender)
-
-    def _status(self, numbers: list[float], sender: Any) -> None:
-        reply = osc.message(f"{self._prefix}/{addresses.STATUS_REPLY}", *self._facts())
-        self._reply(reply, sender)
-
-    def _complain(self, why: str, sender: Any) -> None:
-        now = time.monotonic()
-        earned = (now - self._complained_at) * ERRORS_PER_S
-        self._complaints = min(self._complaints + earned, ERRORS_PER_S)
-        self._complained_at = now
-        if self._complaints >= 1.0:
-            self._complaints -= 1.0
-            where, _, _ = why.partition(": ")
-            text = osc.message(f"{self._prefix}/{addresses.ERROR}", where[:120], why[:240])
-            self._reply(text, sender)
-
-    def _reply(self, packet: bytes, sender: Any) -> None:
-        try:
-            self._socket.sendto(packet, sender)
-        except OSError:
-            self.errors += 1
-
-
-def _numbers(arguments: Sequence[Any]) -> list[float]:
-    """Arguments as finite numbers: i, f, d, h, T and F all count."""
-    numbers = []
-    for argument in arguments:
-        if not isinstance(argument, bool | int | float) or not math.isfinite(argument):
-            raise ProtocolError(f"argument: got {str(argument)[:40]!r}, expected a number")
-        numbers.append(float(argument))
-    return numbers
+    def _turn(self, found: Sequence[str], arguments: Arguments, peer: Peer) -> None:
+        asked = numbers(arguments)[0]
+        settings = []
+        for address in found:
+            knob = self._knobs[address]
+            low, high = knob.limits
+            value = min(max(asked, low), high)
+            if abs(value - asked) <= CLAMPED:
+                self._turned_by[_plain(knob)] = peer
+            else:
+                self._turned_by.pop(_plain(knob), None)
+                self._last.pop(address, None)  # so that who asked hears what it became
+            settings.append(Setting(knob.name, knob.feed, knob.source, _kept(knob, value)))
+        self._mixer.set(settings)
 
 
-def _clamped(knob: _Knob, value: float) -> float:
-    limits = SETTINGS[knob.name]
-    if limits.switch:
+def _plain(knob: Knob) -> Knob:
+    """The same for both addresses of a gain."""
+    return Knob(knob.name, knob.feed, knob.source)
+
+
+def _kept(knob: Knob, value: float) -> float:
+    if SETTINGS[knob.name].switch:
         return 1.0 if value >= 0.5 else 0.0
-    if knob.in_db:
-        return gain_of_db(max(value, GAIN_MIN_DB))
-    high = OSC_GAIN_MAX if knob.name == "gain" else limits.high
-    return min(max(value, limits.low), high)
+    return gain_of_db(value) if knob.in_db else value

@@ -13,8 +13,8 @@ from .messages import decode_json
 
 MAX_REQUEST_BYTES = 16_384  # the longest sensible request sets every stem of 64 feeds
 MAX_ID_BYTES = 64
-OPS = ("hello", "get", "set", "tap", "preset", "status", "devices", "reload", "shutdown", "ping")
-LOCAL_OPS = ("reload", "shutdown")  # for programs on the same machine only
+LOCAL_OPS = ("reload", "model", "profile", "shutdown")  # for programs on the same machine only
+OPS = ("hello", "get", "set", "tap", "preset", "status", "devices", "ping", *LOCAL_OPS)
 
 GAIN_MAX_DB = 20.0
 GAIN_MIN_DB = -120.0  # and below: silence
