@@ -6,10 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from .support import Demo, demo
+from .support import Demo, Speaker, demo
 
 
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Demo]:
     with demo() as running:
         yield running
+
+
+@pytest.fixture
+def speaker() -> Iterator[Speaker]:
+    one = Speaker()
+    yield one
+    one.close()

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-import stemd.client
+from stemd.spec import STEMS
 from tests.sinks.support import free_port
 
 from .support import BRIDGE, wait_until
@@ -24,15 +24,19 @@ FOLDER = BRIDGE / "puredata"
 LISTENER = """#N canvas 0 0 400 300 10;
 #X obj 10 200 netreceive -u {port};
 #X obj 10 230 list;
-#X obj 10 260 list split 1;
-#X obj 10 290 send;
+#X obj 10 260 t l l;
+#X obj 80 290 list split 1;
+#X obj 10 290 list split 1;
+#X obj 10 320 send;
 #X obj 100 200 r stemd-in;
 #X obj 100 230 print in;
 #X connect 0 0 1 0;
 #X connect 1 0 2 0;
-#X connect 2 0 3 1;
 #X connect 2 1 3 0;
-#X connect 4 0 5 0;
+#X connect 2 0 4 0;
+#X connect 3 0 5 1;
+#X connect 4 1 5 0;
+#X connect 6 0 7 0;
 """
 
 
@@ -72,16 +76,17 @@ def pure_data(tmp_path, osc_port, names):
         pytest.skip("Pure Data is not installed")
     port = free_port(socket.SOCK_DGRAM)
     patch = LISTENER.format(port=port)
-    first = 6
+    first = 8
     for k, name in enumerate(names):
         patch += f"#X obj 200 {40 * k} r {name};\n#X obj 300 {40 * k} print {name};\n"
         patch += f"#X connect {first + 2 * k} 0 {first + 2 * k + 1} 0;\n"
     listener = tmp_path / "listener.pd"
     listener.write_text(patch)
-    options = ["-nogui", "-noaudio", "-nomidi", "-stderr", "-nrt", "-noprefs"]
+    command = ["pd", "-nogui", "-noaudio", "-nomidi", "-stderr", "-nrt", "-noprefs"]
+    command += ["-open", FOLDER / "stemd.pd", "-open", listener]
+    command += ["-send", f"stemd-connect 127.0.0.1 {osc_port}"]
     process = subprocess.Popen(
-        ["pd", *options, "-open", FOLDER / "stemd.pd", "-open", listener]
-        + ["-send", f"stemd-connect 127.0.0.1 {osc_port}"],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -100,67 +105,68 @@ def pure_data(tmp_path, osc_port, names):
 COMPLAINT = re.compile(r"error|couldn't|no such object|no method|bad arguments", re.I)
 
 
-def knobs(daemon):
-    with stemd.client.connect(control_port=daemon.control) as client:
-        return client.control("get")["feeds"]["main"]
-
-
 def number(low, high):
     return lambda said: re.fullmatch(r"-?[\d.e+-]+", said) and low <= float(said) <= high
 
 
-def test_every_value_has_a_name(daemon, tmp_path):
-    names = [
-        "stemd-state-name",
-        *(f"stemd-{s}-level" for s in ("vocals", "drums", "bass", "other")),
-        *(f"stemd-{s}-peak" for s in ("vocals", "drums")),
-        "stemd-drums-onset",
-        "stemd-drums-onset-count",
-        "stemd-mix-onset",
-        "stemd-mix-level_db",
-        "stemd-bass-note",
-        "stemd-beat",
-        "stemd-tempo",
-        "stemd-drums-kick",
-    ]
-    with pure_data(tmp_path, daemon.osc_in, names) as pd:
-        pd.until("stemd-state-name", lambda v: v == "symbol running", "the state")
-        for stem in ("vocals", "drums", "bass", "other"):
-            pd.until(f"stemd-{stem}-level", number(0.05, 1.0), f"the level of {stem}")
-        pd.until("stemd-vocals-peak", number(0.001, 1.0), "a peak")
-        pd.until("stemd-drums-onset", number(0.0, 1.0), "an onset")
-        pd.until("stemd-drums-onset-count", number(1, 1e9), "its count")
-        pd.until("stemd-mix-level_db", number(-60, 0), "the level of the mix")
-        pd.until("stemd-mix-onset", number(0.0, 1.0), "an onset of the mix")
-        pd.until("stemd-bass-note", number(20, 80), "a bass note")
-        pd.until("stemd-drums-kick", number(0.01, 1.0), "a kick")
-        pd.until("stemd-tempo", number(0, 400), "a tempo")
+def test_every_value_has_a_name(speaker, tmp_path):
+    names = {
+        "stemd-state-name": "symbol running",
+        **{f"stemd-{s}-level": number(0.6666, 0.6668) for s in STEMS},
+        **{f"stemd-{s}-level_db": number(-20.1, -19.9) for s in STEMS},
+        **{f"stemd-{s}-peak": number(0.49, 0.51) for s in STEMS},
+        **{f"stemd-{s}-onset": number(0.61, 0.63) for s in STEMS},
+        **{f"stemd-{s}-onset-count": number(1, 1e6) for s in STEMS},
+        **{f"stemd-{s}-onset-env": number(0.0, 1.0) for s in STEMS},
+        **{f"stemd-{s}-pitch": number(56.9, 57.1) for s in STEMS},
+        "stemd-vocals-note": "57",
+        "stemd-bass-note": "57",
+        "stemd-bass-note-velocity": number(0.69, 0.71),
+        "stemd-drums-kick": number(0.79, 0.81),
+        "stemd-drums-snare": number(0.59, 0.61),
+        "stemd-drums-hihat": number(0.39, 0.41),
+        "stemd-beat": number(0.89, 0.91),
+        "stemd-tempo": number(120.4, 120.6),
+        "stemd-mix-onset": number(0.61, 0.63),
+        "stemd-mix-level_db": number(-20.1, -19.9),
+    }
+    with pure_data(tmp_path, speaker.port, names) as pd:
+        for name, wanted in names.items():
+            pd.until(name, wanted.__eq__ if isinstance(wanted, str) else wanted, name)
         complaints = [line for line in pd.lines if COMPLAINT.search(line)]
     assert complaints == []
 
 
-def test_knobs_turn_both_ways(daemon, tmp_path):
-    with pure_data(tmp_path, daemon.osc_in, ["stemd-state-name"]) as pd:
-        pd.until("stemd-state-name", lambda v: v == "symbol running", "the state")
+def test_knobs_turn_both_ways(speaker, tmp_path):
+    with pure_data(tmp_path, speaker.port, ["stemd-state-name"]) as pd:
         pd.until("in", lambda v: v.startswith("vocals gain "), "the answer to what was asked")
         pd.say("stemd-vocals-gain", 0.5)
-        wait_until(lambda: knobs(daemon)["stems"]["vocals"]["gain"] == 0.5, "the gain")
+        wait_until(lambda: speaker.knob("gain", "vocals") == 0.5, "the gain")
         pd.say("stemd-drums-mute", 1)
-        wait_until(lambda: knobs(daemon)["stems"]["drums"]["mute"], "the mute")
-        pd.say("stemd-bypass", 1)
-        wait_until(lambda: knobs(daemon)["bypass"], "the bypass")
+        wait_until(lambda: speaker.knob("mute", "drums") == 1, "the mute")
+        pd.say("stemd-bass-solo", 1)
+        wait_until(lambda: speaker.knob("solo", "bass") == 1, "the solo")
+        pd.say("stemd-record", 1)
+        wait_until(lambda: speaker.knob("recording") == 1, "the recording")
         # What somebody else turned is shown, and not sent back.
-        with stemd.client.connect(control_port=daemon.control) as client:
-            client.control("set", stem="vocals", gain=0.25)
-            client.control("set", stem="drums", mute=False)
-            client.control("set", bypass=False)
-            pd.until("in", lambda v: v == "vocals gain 0.25", "the echo")
-            pd.until("in", lambda v: v == "bypass 0", "the echo of the bypass")
-            rev = client.control("get")["rev"]
-            pd.say("stemd-panic", "bang")
-            wait_until(lambda: client.control("get")["rev"] == rev + 1, "the panic, alone")
-            client.control("set", bypass=False)
-            client.control("set", stem="vocals", gain=1.0)
+        speaker.turn("gain", 0.25, "vocals")
+        speaker.turn("bypass", 1)
+        pd.until("in", lambda v: v == "vocals gain 0.25", "the echo")
+        pd.until("in", lambda v: v == "bypass 1", "the echo of the bypass")
+        speaker.turn("bypass", 0)
+        pd.until("in", lambda v: v == "bypass 0", "the echo of the bypass")
+        rev = speaker.desk.rev
+        pd.say("stemd-panic", "bang")
+        wait_until(lambda: speaker.knob("bypass") == 1, "the panic")
+        assert speaker.desk.rev == rev + 1
+
+
+def test_it_follows_a_daemon(daemon, tmp_path):
+    """All the way from the demo loop."""
+    with pure_data(tmp_path, daemon.osc_in, ["stemd-mix-level", "stemd-drums-onset"]) as pd:
+        pd.until("in", lambda v: v == "state 2", "the state")
+        pd.until("in", lambda v: re.fullmatch(r"mix level_db -\d.*", v), "the level")
+        pd.until("stemd-drums-onset", number(0.0, 1.0), "an onset")
 
 
 def test_it_waits_for_a_daemon(tmp_path):

@@ -1,0 +1,170 @@
+"""The class in a real sclang without a window or a sound server, with a real daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+from pythonosc.osc_packet import OscPacket
+
+import stemd.client
+from tests.sinks.support import PATIENCE_S
+
+from .support import BRIDGE, wait_until
+
+FOLDER = BRIDGE / "supercollider"
+SCLANG = shutil.which("sclang")
+
+# `server` is a socket of the test: a bus that is set says so to its server.
+SESSION = r"""
+var x = Stemd("127.0.0.1", {osc}, Server(\stub, NetAddr("127.0.0.1", {server})));
+var say = {{ |what ... more| (["SAID", what] ++ more).join(" ").postln }};
+x.onset(\drums, {{ |strength, count| say.(\onset, strength, count) }});
+x.onset(\drums, \kick, {{ |velocity| say.(\kick, velocity) }});
+x.note(\bass, {{ |note, velocity| say.(\note, note, velocity) }});
+x.beat({{ say.(\beat) }});
+x.knob({{ |name, value| say.(\knob, name, value) }});
+x.bus(\bass, \level);
+x.start;
+Routine({{
+	while {{ x.isAlive.not or: {{ x.state != \running }} }} {{ 0.05.wait }};
+	say.(\state, x.state);
+	1.0.wait;
+	Stemd.sources.do {{ |source| say.(\level, source, x.get(source, \level)) }};
+	say.(\count, x.get(\mix, 'onset/count'));
+	say.(\tempo, x.get(\tempo));
+	x.gain(\vocals, 0.5); x.mute(\drums, 1); x.threshold(\bass, 0.2);
+	say.(\turned);
+	// the test turns the next one, and reads what was turned here before that
+	while {{ x.get(\other, \gain) != 0.25 }} {{ 0.05.wait }};
+	x.ask;
+	while {{ x.get(\vocals, \gain) != 0.5 }} {{ 0.05.wait }};
+	try {{ x.gain(\drum, 1) }} {{ |error| say.(\refused, error.errorString) }};
+	x.gain(\vocals, 1); x.mute(\drums, 0); x.gain(\other, 1); x.threshold(\bass, 0.07);
+	x.free;
+	say.(\done);
+	0.exit;
+}}).play(AppClock);
+"""
+
+
+@contextlib.contextmanager
+def sclang(tmp_path, program):
+    """Run a program; yields what it says, growing."""
+    if SCLANG is None:
+        pytest.skip("sclang (supercollider-language) is not installed")
+    settings = tmp_path / "sclang_conf.yaml"
+    settings.write_text(
+        f"includePaths:\n    - {FOLDER}\nexcludePaths: []\npostInlineWarnings: false\n"
+    )
+    script = tmp_path / "session.scd"
+    script.write_text(program)
+    environ = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "QT_QPA_PLATFORM": "offscreen",
+        # Its help browser is a Chromium, which refuses to be started by root otherwise.
+        "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox",
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+    }
+    process = subprocess.Popen(
+        [SCLANG, "-l", settings, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environ,
+    )
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")))
+    reader.start()
+    try:
+        yield lines
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(5)
+        process.stdin.close()
+        process.stdout.close()
+
+
+def said(lines, what):
+    """Words that came after `what`, once for each time."""
+    return [line.split()[2:] for line in list(lines) if line.startswith(f"SAID {what}")]
+
+
+def until(lines, what, patience_s=60.0):
+    wait_until(lambda: said(lines, what), what, patience_s=patience_s)
+    return said(lines, what)
+
+
+def knobs(daemon):
+    with stemd.client.connect(control_port=daemon.control) as client:
+        return client.control("get")["feeds"]["main"]
+
+
+def test_it_hears_and_is_heard(daemon, tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE_S)
+        program = SESSION.format(osc=daemon.osc_in, server=server.getsockname()[1])
+        with sclang(tmp_path, program) as lines:
+            assert until(lines, "state") == [["running"]]
+            until(lines, "turned")
+            levels = {source: float(level) for source, level in said(lines, "level")}
+            assert set(levels) == {"mix", "vocals", "drums", "bass", "other"}
+            assert all(0.0 <= level <= 1.0 for level in levels.values())
+            assert levels["mix"] > 0.3
+            assert int(said(lines, "count")[0][0]) > 0
+            wait_until(lambda: knobs(daemon)["stems"]["vocals"]["gain"] == 0.5, "the gain")
+            wait_until(lambda: knobs(daemon)["stems"]["drums"]["mute"], "the mute")
+            assert knobs(daemon)["onset_threshold"]["bass"] == pytest.approx(0.2)
+            strengths = until(lines, "onset")
+            assert all(0.0 <= float(s) <= 1.0 and int(count) > 0 for s, count in strengths)
+            assert all(0.0 < float(velocity) <= 1.0 for (velocity,) in until(lines, "kick"))
+            notes = [(float(n), float(v)) for n, v in until(lines, "note")]
+            assert all(20 <= n <= 80 or n == 0 for n, _ in notes)
+            with stemd.client.connect(control_port=daemon.control) as client:
+                client.control("set", stem="other", gain=0.25)
+            until(lines, "done")
+            assert ["other/gain", "0.25"] in said(lines, "knob")
+            assert "stem: got drum, expected one of" in " ".join(said(lines, "refused")[0])
+            assert not [line for line in lines if line.startswith(("ERROR", "WARNING: stemd"))]
+        settings = knobs(daemon)["stems"]
+        assert settings["vocals"]["gain"] == settings["other"]["gain"] == 1.0
+        set_to = [
+            message.message.params
+            for message in OscPacket(server.recv(2048)).messages
+            if message.message.address == "/c_set"
+        ]
+        assert set_to
+        assert all(isinstance(index, int) for index, _ in set_to)
+
+
+def test_the_example_is_understood(tmp_path):
+    """Each block of stemd.scd compiles; nothing of it is run."""
+    program = "".join(
+        f'"SAID block %".format(thisProcess.interpreter.compile({quoted(block)}).notNil).postln;\n'
+        for block in blocks()
+    )
+    with sclang(tmp_path, program + "0.exit;\n") as lines:
+        wait_until(lambda: len(said(lines, "block")) == len(blocks()), "all", patience_s=60.0)
+        assert said(lines, "block") == [["true"]] * len(blocks()), "".join(lines)
+
+
+def blocks():
+    """What a person evaluates at once: a parenthesis over lines, or a line."""
+    code = (FOLDER / "stemd.scd").read_text("utf-8")
+    found = re.findall(r"^\(\n.*?^\)$|^[^\s/(].*;", code, re.M | re.S)
+    return [line for block in found for line in ([block] if block[0] == "(" else block.split("\n"))]
+
+
+def quoted(code):
+    return '"' + code.replace("\\", "\\\\").replace('"', '\\"') + '"'
