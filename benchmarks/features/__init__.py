@@ -1,0 +1,1 @@
+"""Scores of the features beside those of aubio, librosa and pYIN; see `benchmarks/features.md`."""
