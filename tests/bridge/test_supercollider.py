@@ -1,4 +1,4 @@
-"""The class in a real sclang without a window or a sound server, with a real daemon."""
+"""The class in a real sclang without a window or a sound server, with stemd's real OSC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 import pytest
 from pythonosc.osc_packet import OscPacket
 
-import stemd.client
+from stemd.spec import SOURCES
 from tests.sinks.support import PATIENCE_S
 
 from .support import BRIDGE, wait_until
@@ -105,40 +105,35 @@ def until(lines, what, patience_s=60.0):
     return said(lines, what)
 
 
-def knobs(daemon):
-    with stemd.client.connect(control_port=daemon.control) as client:
-        return client.control("get")["feeds"]["main"]
-
-
-def test_it_hears_and_is_heard(daemon, tmp_path):
+def test_it_hears_and_is_heard(speaker, tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(PATIENCE_S)
-        program = SESSION.format(osc=daemon.osc_in, server=server.getsockname()[1])
+        program = SESSION.format(osc=speaker.port, server=server.getsockname()[1])
         with sclang(tmp_path, program) as lines:
             assert until(lines, "state") == [["running"]]
             until(lines, "turned")
             levels = {source: float(level) for source, level in said(lines, "level")}
-            assert set(levels) == {"mix", "vocals", "drums", "bass", "other"}
-            assert all(0.0 <= level <= 1.0 for level in levels.values())
-            assert levels["mix"] > 0.3
+            assert levels == dict.fromkeys(SOURCES, pytest.approx(2 / 3, abs=1e-3))
             assert int(said(lines, "count")[0][0]) > 0
-            wait_until(lambda: knobs(daemon)["stems"]["vocals"]["gain"] == 0.5, "the gain")
-            wait_until(lambda: knobs(daemon)["stems"]["drums"]["mute"], "the mute")
-            assert knobs(daemon)["onset_threshold"]["bass"] == pytest.approx(0.2)
-            strengths = until(lines, "onset")
-            assert all(0.0 <= float(s) <= 1.0 and int(count) > 0 for s, count in strengths)
-            assert all(0.0 < float(velocity) <= 1.0 for (velocity,) in until(lines, "kick"))
-            notes = [(float(n), float(v)) for n, v in until(lines, "note")]
-            assert all(20 <= n <= 80 or n == 0 for n, _ in notes)
-            with stemd.client.connect(control_port=daemon.control) as client:
-                client.control("set", stem="other", gain=0.25)
+            assert float(said(lines, "tempo")[0][0]) == pytest.approx(120.5)
+            wait_until(lambda: speaker.knob("gain", "vocals") == 0.5, "the gain")
+            wait_until(lambda: speaker.knob("mute", "drums") == 1, "the mute")
+            assert speaker.knob("onset_threshold", "bass") == pytest.approx(0.2)
+            strengths = [(float(s), int(count)) for s, count in until(lines, "onset")]
+            assert all(s == pytest.approx(0.62) for s, _ in strengths)
+            counts = [count for _, count in strengths]
+            assert counts == list(range(counts[0], counts[0] + len(counts)))
+            assert all(float(v) == pytest.approx(0.8) for (v,) in until(lines, "kick"))
+            assert until(lines, "beat")
+            notes = {(float(n), round(float(v), 3)) for n, v in until(lines, "note")}
+            assert (57.0, 0.7) in notes
+            assert {n for n, _ in notes} <= {0.0, 57.0}
+            speaker.turn("gain", 0.25, "other")
             until(lines, "done")
             assert ["other/gain", "0.25"] in said(lines, "knob")
             assert "stem: got drum, expected one of" in " ".join(said(lines, "refused")[0])
             assert not [line for line in lines if line.startswith(("ERROR", "WARNING: stemd"))]
-        settings = knobs(daemon)["stems"]
-        assert settings["vocals"]["gain"] == settings["other"]["gain"] == 1.0
         set_to = [
             message.message.params
             for message in OscPacket(server.recv(2048)).messages
