@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
@@ -20,11 +20,15 @@ from ..errors import EXIT_DEVICE, EXIT_OK, DeviceError
 from ..outbox import Outbox
 from ..shared import text
 from ..sinks.control import ControlServer
+from ..sinks.midi import MidiSink
 from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
 from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status
 from .links import Links, Role
+
+if TYPE_CHECKING:
+    from ..sinks.mapping import MappingSink
 
 WAIT_S = 0.01  # clients are served this often
 HOPS_PER_ROUND = 64  # then clients have a turn, also behind a file that is read at full speed
@@ -95,6 +99,8 @@ class Publish:
         self._zeromq: ZeroMQSink | None = None
         self._control: ControlServer | None = None
         self._osc: OscSink | None = None
+        self._midi: MidiSink | None = None
+        self._mapping: MappingSink | None = None
         self._closed: dict[str, str] = {}  # what could not be opened, and why
         self._retry_at = 0.0
         self._serve_at = 0.0
@@ -104,8 +110,9 @@ class Publish:
     @property
     def reason(self) -> str:
         """What is missing, and why; empty when all is well."""
-        unresolved = self._osc.unresolved if self._osc else ()
-        return "; ".join((*self._closed.values(), *unresolved))
+        lines = [*self._closed.values(), *(self._osc.unresolved if self._osc else ())]
+        lines += [sink.reason for sink in (self._midi, self._mapping) if sink and sink.reason]
+        return "; ".join(lines)
 
     @property
     def missing(self) -> bool:
@@ -121,6 +128,10 @@ class Publish:
                 self._control = self._attempt("control", self._open_control)
         if self._config.osc.enabled and self._osc is None:
             self._osc = self._attempt("osc", self._open_osc)
+        if self._config.midi.enabled and self._midi is None:
+            self._midi = self._open_midi()
+        if self._config.mapping and self._mapping is None:
+            self._mapping = self._open_mapping()
         self._retry_at = time.monotonic() + RETRY_S
 
     def write(self, hop: Any) -> None:
@@ -130,6 +141,10 @@ class Publish:
             self._zeromq.write(hop)
         if self._osc:
             self._osc.write(hop)
+        if self._midi:
+            self._midi.write(hop)
+        if self._mapping:
+            self._mapping.write(hop)
 
     def service(self) -> bool:
         """Let OSC keep its rhythm; serve clients, where the answer is True, every `WAIT_S`."""
@@ -141,6 +156,10 @@ class Publish:
         self._serve_at = now + WAIT_S
         if self._closed and now >= self._retry_at:
             self.open()
+        if self._mapping:
+            self._mapping.service()
+        if self._midi:
+            self._midi.service()
         state = self._status.state
         if self._zeromq:
             if state is not self._state:
@@ -158,17 +177,22 @@ class Publish:
             section["sent"] = self._zeromq.sent
             section["bytes"] = self._zeromq.bytes
             section["subscribers"] = self._zeromq.subscribers
+        senders = [sink for sink in (self._osc, self._mapping) if sink]
+        section["osc_sent"] = sum(sink.sent for sink in senders)
+        section["osc_errors"] = sum(sink.errors for sink in senders)
         if self._osc:
-            section["osc_sent"] = self._osc.sent
-            section["osc_errors"] = self._osc.errors
             section["osc_received"] = self._osc.received
+        if self._midi:
+            section["midi_sent"] = self._midi.sent
+            section["midi_dropped"] = self._midi.errors
         if self._control:
             section["requests"] = self._control.requests
             section["refused"] = self._control.refused
 
     def close(self) -> None:
         """Close every socket; returns soon, whoever is at the other end."""
-        for sink in (self._osc, self._control, self._zeromq):
+        # A mapping may end its notes through the MIDI port.
+        for sink in (self._mapping, self._midi, self._osc, self._control, self._zeromq):
             if sink:
                 sink.close()
         self._operations.close()
@@ -242,6 +266,32 @@ class Publish:
             split_endpoint(config.listen) if config.listen else None,
             config.prefix,
             config.rate_hz,
+        )
+
+    def _open_midi(self) -> MidiSink:
+        config = self._config.midi
+        feed = self._feeds.index(config.feed) if config.feed else 0
+        sink = MidiSink(
+            self._spec,
+            self._feeds,
+            config,
+            self._config.runtime.stall_ms * 1e-3,
+            lambda: bool(self._status.mixer["bypass"][feed]),
+        )
+        sink.service()
+        return sink
+
+    def _open_mapping(self) -> MappingSink:
+        # It loads numba: a second of start that nobody without mappings waits for.
+        from ..sinks.mapping import MappingSink
+
+        return MappingSink(
+            self._spec,
+            self._feeds,
+            self._config.mapping,
+            [split_endpoint(target) for target in self._config.osc.targets],
+            self._midi.send if self._midi else None,
+            self._config.runtime.stall_ms * 1e-3,
         )
 
     def _vitals(self) -> Vitals:
