@@ -26,10 +26,10 @@ from stemd.sinks.control import ControlServer
 from stemd.sinks.osc import OscSink, Vitals
 from stemd.sinks.osc_sender import OscSender
 from stemd.sinks.zeromq import ZeroMQSink
-from stemd.spec import FEATURES, SOURCES, STEMS, StreamSpec
+from stemd.spec import FEATURES, GROUPS, LIGHT_GROUPS, SOURCES, STEMS, StreamSpec
 from stemd.status import Status
 from stemd.wire import osc
-from stemd.wire.addresses import DEFAULT_GROUPS, EVENTS, GROUPS
+from stemd.wire.addresses import EVENTS
 
 SPAWN = multiprocessing.get_context("spawn")
 QUANTILES = (50, 99, 99.9)
@@ -257,9 +257,9 @@ def main() -> None:
     rows["zeromq, all 11 topics wanted: send"] = features_case(spec, n)
     rows["osc, bundle of 24 floats: build + send"] = osc_bundle_case(n)
     for what, groups, n_clients in (
-        ("default groups", DEFAULT_GROUPS, 0),
+        ("default groups", LIGHT_GROUPS, 0),
         ("all groups", GROUPS, 0),
-        ("default groups, 4 clients", DEFAULT_GROUPS, 4),
+        ("default groups, 4 clients", LIGHT_GROUPS, 4),
     ):
         for name, row in osc_sink_case(spec, n, groups, n_clients).items():
             rows[f"osc, {what}: {name}"] = row

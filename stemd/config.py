@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import re
 import tomllib
 import types
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ConfigError
-from .spec import DRUMS, FEATURES, PROFILES, SOURCES, STEMS, StreamSpec
+from .spec import DRUMS, FEATURES, GROUPS, LIGHT_GROUPS, PROFILES, SOURCES, STEMS, StreamSpec
 
 VERSION = 1
 
@@ -83,7 +84,11 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class MixerConfig:
-    """Levels at start; clients change them while the daemon runs."""
+    """Levels and thresholds at start, or of a preset; clients change them while the daemon runs.
+
+    Levels are set as a whole: a stem that is not named is at unity and heard. Of what the detectors
+    are told, only what is named is set.
+    """
 
     gain_db: Mapping[str, float] = field(
         default_factory=dict, metadata={"keys": STEMS, **_between(-120.0, 20.0)}
@@ -91,6 +96,26 @@ class MixerConfig:
     mute: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
     solo: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
     bypass: bool = False
+    # Mean rise over the bands, nats, from which a rise may be an onset.
+    onset_threshold: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": SOURCES, **_between(0.0, 10.0)}
+    )
+    # Periodicity from which pitch is given, and where it is looked for.
+    pitch_confidence: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": SOURCES, **_between(0.0, 1.0)}
+    )
+    pitch_low_hz: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": SOURCES, **_between(20.0, 5_000.0)}
+    )
+    pitch_high_hz: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": SOURCES, **_between(20.0, 5_000.0)}
+    )
+    # Factor on a drum's built-in threshold: 2 wants hits twice as clear.
+    drum_threshold: Mapping[str, float] = field(
+        default_factory=dict, metadata={"keys": DRUMS, **_between(0.1, 10.0)}
+    )
+    tempo_low_bpm: float = field(default=0.0, metadata=_between(0.0, 400.0))  # 0: not set
+    tempo_high_bpm: float = field(default=0.0, metadata=_between(0.0, 400.0))  # 0: not set
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +132,18 @@ class ZeroMQConfig:
 
 @dataclass(frozen=True, slots=True)
 class OscConfig:
-    """Features out to fixed targets, mixer control in."""
+    """Features out to fixed targets and subscribers, control in."""
 
     enabled: bool = True
-    targets: tuple[str, ...] = ("127.0.0.1:9701",)
+    targets: tuple[str, ...] = ("127.0.0.1:9701",)  # numbers only
+    text_targets: tuple[str, ...] = ()  # events in words, one by one; a TouchDesigner DAT
+    # Groups of numbers that go to `targets`; subscribers choose for themselves.
+    features: tuple[str, ...] = field(default=LIGHT_GROUPS, metadata={"choices": GROUPS})
     listen: str = "127.0.0.1:9700"  # empty: no control
     insecure: bool = False  # allow `listen` beyond loopback
+    # Networks that may control and subscribe, besides this machine; empty: with `insecure`, all.
+    allow: tuple[str, ...] = ()
+    query_port: int = field(default=0, metadata=_between(0, 65_535))  # OSCQuery, TCP; 0: none
     prefix: str = "/stemd"
     rate_hz: float = field(default=60.0, metadata=_between(1.0, 240.0))
 
@@ -236,6 +267,7 @@ class Config:
     feed: tuple[FeedConfig, ...] = (FeedConfig(),)
     model: ModelConfig = field(default_factory=ModelConfig)
     mixer: MixerConfig = field(default_factory=MixerConfig)
+    preset: Mapping[str, MixerConfig] = field(default_factory=dict)  # recalled by name
     zeromq: ZeroMQConfig = field(default_factory=ZeroMQConfig)
     osc: OscConfig = field(default_factory=OscConfig)
     midi: MidiConfig = field(default_factory=MidiConfig)
@@ -427,7 +459,10 @@ def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _W
         if not isinstance(value, dict):
             raise where.error(key, value, "a table")
         for name in value:
-            _choice(name, limits["keys"], f"{key}.{name}", where)
+            if "keys" in limits:
+                _choice(name, limits["keys"], f"{key}.{name}", where)
+            elif not _NAME.fullmatch(name):
+                raise where.error(f"{key}.{name}", name, "up to 32 of a-z 0-9 - _")
         return {
             name: _value(arguments[1], item, f"{key}.{name}", limits, where)
             for name, item in value.items()
@@ -529,6 +564,15 @@ def _check(config: Config, where: _Where) -> None:
         _check_bind("osc.listen", host, "osc", config.osc.insecure, where)
     for i, target in enumerate(config.osc.targets):
         split_endpoint(target, f"osc.targets[{i}]", where)
+    for i, target in enumerate(config.osc.text_targets):
+        split_endpoint(target, f"osc.text_targets[{i}]", where)
+    for i, network in enumerate(config.osc.allow):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise where.error(
+                f"osc.allow[{i}]", network, "a network such as '192.168.1.0/24'"
+            ) from error
     if not _PREFIX.fullmatch(config.osc.prefix) or len(config.osc.prefix) > MAX_PREFIX:
         raise where.error("osc.prefix", config.osc.prefix, "a short OSC address such as '/stemd'")
     _check_midi(config, where)

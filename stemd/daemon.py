@@ -25,9 +25,10 @@ from .outbox import Outbox, OutboxReader
 from .portaudio import DeviceInfo, choose
 from .ring import Ring
 from .roles.links import Links
+from .roles.scene import apply_mixer, check_model
 from .shared import sweep, text
 from .sources.probe import probe
-from .spec import STEMS, StreamSpec
+from .spec import StreamSpec
 from .status import ROLES, Command, State, Status
 
 log = logging.getLogger("stemd")
@@ -45,7 +46,15 @@ POLL_S = 0.02
 OVERLOAD_S = 0.1  # load above 1 for this long is said once
 ESSENTIAL = ("separate",)  # capture may wait for its device for ever, sinks for their clients
 
-_SECTION_ROLES = {"zeromq": "publish", "osc": "publish", "output": "play", "record": "record"}
+_SECTION_ROLES = {
+    "zeromq": "publish",
+    "osc": "publish",
+    "preset": "publish",
+    "output": "play",
+    "record": "record",
+}
+# What a client may put in the configuration's place, until the daemon ends.
+_OVERRIDES = {Command.MODEL: "model.name", Command.PROFILE: "profile"}
 
 
 class _Child:
@@ -163,7 +172,7 @@ class Daemon:
             What happened, in one sentence.
         """
         try:
-            new = self._resolve(load_config(self._path, self._overrides))
+            new = self._read(self._overrides)
         except StemdError as error:
             log.error("reload refused: %s", error)
             return False, str(error)
@@ -180,7 +189,7 @@ class Daemon:
             self._links = dataclasses.replace(self._links, config=new)
             self.status.daemon["config_rev"] = self._revision
             if "mixer" in changed:
-                self._apply_mixer()
+                apply_mixer(self.status, new)
             for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
                 self._replace_sink(role)
         else:
@@ -199,6 +208,19 @@ class Daemon:
         return self.config.spec
 
     # -- building -------------------------------------------------------------------------------
+
+    def _read(self, overrides: Sequence[str]) -> Config:
+        """The configuration as it stands in its file, known to be one the stream can start with.
+
+        Raises
+        ------
+        StemdError
+            When it is not.
+        """
+        config = self._resolve(load_config(self._path, overrides))
+        if (config.model, config.profile) != (self.config.model, self.config.profile):
+            check_model(config)
+        return config
 
     def _resolve(self, config: Config) -> Config:
         """Replace what only the machine can tell: the kind of source, and its rate."""
@@ -251,7 +273,7 @@ class Daemon:
         daemon["started_utc_ns"] = time.time_ns()
         daemon["config_rev"] = self._revision
         self._asked = 0
-        self._apply_mixer()
+        apply_mixer(self.status, config)
         self.status.mixer["recording"] = config.record.enabled
         self._set_state(State.STARTING, "")
         self._children = {name: _Child(name) for name in self._wanted_roles()}
@@ -264,15 +286,6 @@ class Daemon:
         roles += ["play"] if self.config.output.enabled else []
         roles += ["record"] if self.config.record.enabled else []
         return roles
-
-    def _apply_mixer(self) -> None:
-        wanted, mixer = self.config.mixer, self.status.mixer
-        for i, stem in enumerate(STEMS):
-            mixer["gain"][:, i] = 10 ** (wanted.gain_db.get(stem, 0.0) / 20)
-            mixer["mute"][:, i] = stem in wanted.mute
-            mixer["solo"][:, i] = stem in wanted.solo
-        mixer["bypass"] = wanted.bypass
-        mixer["rev"] += 1
 
     def _spawn(self, child: _Child) -> None:
         section = getattr(self.status, child.name)
@@ -407,11 +420,16 @@ class Daemon:
             self._answer(asked, True, "shutting down")
             self._set_state(State.STOPPED, "a client asked for the end")
             return False
+        overrides = self._overrides
+        if key := _OVERRIDES.get(Command(what)):
+            kept = tuple(one for one in overrides if one.partition("=")[0].strip() != key)
+            overrides = (*kept, f"{key}={text(command['argument'])}")
         try:
-            same = self._resolve(load_config(self._path, self._overrides)) == self.config
+            same = self._read(overrides) == self.config
         except StemdError as error:
             self._answer(asked, False, str(error))
             return True
+        self._overrides = overrides
         # Answer first: applying it may replace the process that passes the answer on.
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:

@@ -52,6 +52,10 @@ FEATURES = (
 )
 N_FEATURES = len(FEATURES)
 
+# What `osc.features` chooses from, and what it chooses when nobody does: enough for most shows.
+LIGHT_GROUPS = ("level", "onset", "pitch", "note", "hits", "tempo", "lufs")
+GROUPS = (*LIGHT_GROUPS, "crest", "centroid", "flux", "width", "bands", "chroma", "chord")
+
 # What clients may turn while the stream runs starts here.
 ONSET_THRESHOLD = 0.07  # of the flux that may be an onset: mean rise over bands, nats
 PITCH_CONFIDENCE = 0.7  # periodicity from which f0 is given

@@ -26,6 +26,7 @@ from ..sinks.zeromq import ZeroMQSink
 from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status
 from .links import Links, Role
+from .scene import settings_of
 
 if TYPE_CHECKING:
     from ..sinks.mapping import MappingSink
@@ -94,7 +95,8 @@ class Publish:
         self._status = status
         self._context = zmq.Context()
         self._feeds = tuple(feed.name for feed in config.feed)
-        self._desk = Desk(status, self._feeds)
+        presets = {n: settings_of(p, len(self._feeds)) for n, p in config.preset.items()}
+        self._desk = Desk(status, self._feeds, presets)
         self._operations = Operations(status, self._desk, self.describe)
         self._zeromq: ZeroMQSink | None = None
         self._control: ControlServer | None = None
@@ -266,6 +268,10 @@ class Publish:
             split_endpoint(config.listen) if config.listen else None,
             config.prefix,
             config.rate_hz,
+            text_targets=[split_endpoint(target) for target in config.text_targets],
+            groups=config.features,
+            networks=config.allow if config.allow or not config.insecure else None,
+            answer=self._operations.answer,
         )
 
     def _open_midi(self) -> MidiSink:

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ProtocolError
-from ..spec import FEATURES, StreamSpec
+from ..spec import FEATURES, LIGHT_GROUPS, StreamSpec
 from ..wire import addresses, directory, osc
 from .osc_clients import OscClients
 from .osc_events import EventLog, OscEvents
@@ -62,7 +62,7 @@ class OscSink:
     text_targets : sequence of (host, port)
         Where events go in words.
     groups : sequence of str
-        What of `addresses.GROUPS` goes to `targets`.
+        What of `spec.GROUPS` goes to `targets`.
     networks : sequence of str or None
         Who may speak besides this machine; None: everybody.
     answer : callable or None
@@ -90,7 +90,7 @@ class OscSink:
         rate_hz: float = 60.0,
         *,
         text_targets: Sequence[tuple[str, int]] = (),
-        groups: Sequence[str] = addresses.DEFAULT_GROUPS,
+        groups: Sequence[str] = LIGHT_GROUPS,
         networks: Sequence[str] | None = (),
         answer: Answerer | None = None,
         clock: Callable[[], float] = time.monotonic,

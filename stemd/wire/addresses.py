@@ -18,10 +18,6 @@ FLOOR_DB = -120.0
 LEVEL_RANGE_DB = 60.0  # a level is 0…1, linear in dB over -60…0 dBFS
 CENTROID_HZ = (50.0, 12_800.0)  # a centroid is 0…1, linear in octaves over these eight
 
-# `osc.features` names groups; a subscription reaches every address, whatever is named there.
-DEFAULT_GROUPS = ("level", "onset", "pitch", "note", "hits", "tempo", "lufs")
-GROUPS = (*DEFAULT_GROUPS, "crest", "centroid", "flux", "width", "bands", "chroma", "chord")
-
 # What becomes of a feature before it leaves: nothing, dBFS, 0…1 over 60 dB, MIDI note of Hz,
 # 0…1 over the octaves of a centroid, the highest since the last tick, a decaying envelope.
 Scale = Literal["same", "db", "level", "note", "octaves", "peak", "envelope"]

@@ -165,7 +165,8 @@ def test_clients_turn_the_mixer_both_ways(stage):
         with pytest.raises(StemdError, match="gain: got 99, expected 0 to 10"):
             client.control("set", stem="bass", gain=99)
         host, _, port = stage.config.osc.listen.partition(":")
-        stage.ear.sendto(osc.message("/stemd/two/bass/mute", 1), (host, int(port)))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as desk:
+            desk.sendto(osc.message("/stemd/two/bass/mute", 1), (host, int(port)))
         wait_until(lambda: stage.status.mixer["mute"][1, 2], "the mute")
         assert client.control("get")["feeds"]["two"]["stems"]["bass"]["mute"] is True
         wait_until(lambda: stage.count("requests") == 4, "the count")

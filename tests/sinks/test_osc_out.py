@@ -15,8 +15,8 @@ from stemd import __version__
 from stemd.sinks.osc import Vitals
 from stemd.sinks.osc_events import OscEvents
 from stemd.sinks.osc_sender import OscSender
-from stemd.spec import DRUMS, FEATURES, SOURCES
-from stemd.wire import addresses, osc
+from stemd.spec import DRUMS, FEATURES, GROUPS, LIGHT_GROUPS, SOURCES
+from stemd.wire import osc
 
 from .osc_support import FACTS, TWO_FEEDS, Stage, hear, make_sink
 from .support import SPEC, free_port, make_hop
@@ -148,7 +148,7 @@ def test_nothing_is_said_before_there_is_something_to_say(stage):
 
 def everything(desk, spec=TWO_FEEDS, prefix="/stemd"):
     """A stage whose targets want every group, after two hops in which everything happened."""
-    stage = Stage(desk, spec, groups=addresses.GROUPS, prefix=prefix)
+    stage = Stage(desk, spec, groups=GROUPS, prefix=prefix)
     moving = {name: 0.5 for name in FEATURES}
     stage.write(make_hop(0, spec, **moving))
     stage.tick(1.0)
@@ -187,7 +187,7 @@ def test_another_prefix_and_feed_are_other_addresses(desk):
 
 
 def test_groups_decide_what_goes_to_the_targets(desk):
-    light, heavy = Stage(desk), Stage(desk, groups=(*addresses.DEFAULT_GROUPS, "bands", "flux"))
+    light, heavy = Stage(desk), Stage(desk, groups=(*LIGHT_GROUPS, "bands", "flux"))
     none = Stage(desk, groups=())
     hop = make_hop(0, **{name: 0.5 for name in FEATURES})
     for stage in (light, heavy, none):
