@@ -24,7 +24,7 @@ ONSET_METHODS = (
     "specflux",
 )
 ONSET_THRESHOLDS = (0.1, 0.3, 0.6, 1.0)  # beside each method's own
-PITCH_METHODS = ("yinfft", "yinfast", "mcomb")
+PITCH_METHODS = ("yinfft", "yinfast")
 PITCH_SIZE, PITCH_HOP = 2048, 512  # 4096 for the bass
 PITCH_TOLERANCE = 0.8
 PITCH_SILENCE_DB = -60.0

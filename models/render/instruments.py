@@ -82,7 +82,7 @@ def sampler(rng, library, group):
         while abs(semitones) > 14:  # beyond an octave it is no longer the instrument
             semitones -= 12 * np.sign(semitones)
         ratio = 2 ** ((semitones + detune) / 12)
-        heard.pitches = (entry["pitch"] + semitones + detune,)
+        heard.pitches = (entry["pitch"] + tuning(library, entry) + semitones + detune,)
         start = entry["lead"]
         audio = repitch(library.read(entry, start, int((length + release) * ratio) + 8), ratio)
         audio = audio[:, : length + release].copy()
@@ -125,6 +125,41 @@ def strings(rng, role, low=40, high=84):
         return synth.string(rng, drawn, pitch, max(length, 400), velocity)
 
     return Instrument(play, low, high, f"string {role}", heard)
+
+
+_TUNINGS = {}
+
+
+def tuning(library, entry):
+    """Semitones by which a recorded note is higher than its name, measured once.
+
+    Strings of real basses are up to half a semitone off, and so is the truth that names tell.
+    """
+    key = (library.samples, entry["path"])
+    if key not in _TUNINGS:
+        begin = entry["lead"] + SAMPLERATE // 20  # a pluck begins sharp
+        _TUNINGS[key] = deviation(library.read(entry, begin, SAMPLERATE // 2), entry["pitch"])
+    return _TUNINGS[key]
+
+
+def deviation(audio, pitch):
+    """Semitones, at most one, from MIDI `pitch` to the partials of (c, n); 0 where none is near."""
+    x = audio.mean(0)
+    if x.size < 4096 or not x.any():
+        return 0.0
+    size = 1 << int(np.ceil(np.log2(8 * x.size)))
+    magnitude = np.abs(np.fft.rfft(x * np.hanning(x.size), size))
+    f0 = 440 * 2 ** ((pitch - 69) / 12)
+    total = weight = 0.0
+    for k in range(1, 7):
+        first, last = (int(k * f0 * 2 ** (s / 12) * size / SAMPLERATE) for s in (-1, 1))
+        band = magnitude[first : last + 2]
+        if band.size < 3 or not 0 < (best := int(band.argmax())) < band.size - 1:
+            continue  # no peak of its own: the skirt of a neighbour
+        a = band[best] / k  # stiff strings bend their upper partials up
+        total += a * 12 * np.log2((first + best) * SAMPLERATE / size / (k * f0))
+        weight += a
+    return float(total / weight) if weight > 0.02 * magnitude.max() else 0.0
 
 
 def pitch_of(audio):
