@@ -56,14 +56,16 @@ def test_every_example_loads(path):
 def test_every_key_of_an_example_is_explained(path):
     """A comment on its line, or on the line above."""
     lines = path.read_text().splitlines()
-    unexplained = [
-        line
-        for above, line in zip(["", *lines], lines, strict=False)
-        if "=" in line.partition("#")[0]
-        and "#" not in line
-        and not above.lstrip().startswith("#")
-        and line.split("=")[0].strip() not in explained_elsewhere(path)
-    ]
+    explained = explained_elsewhere(path)
+    unexplained = []
+    for above, line in zip(["", *lines], lines, strict=False):
+        if "=" not in line.partition("#")[0]:
+            continue
+        key = line.split("=")[0].strip()
+        if "#" in line or above.lstrip().startswith("#"):
+            explained.add(key)  # also where a later section of the file has it again
+        elif key not in explained:
+            unexplained.append(line)
     assert unexplained == []
 
 

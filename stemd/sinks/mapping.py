@@ -166,12 +166,13 @@ class _Values:
         """Places among `which`, and values, of what is to be sent now."""
         fresh = controls[self.which]
         self.known |= np.isfinite(inputs[self.which])
-        # What lasts a single hop is kept until it is sent.
+        # What lasts a single hop is kept until it may be sent.
         np.maximum(self.peak, fresh, out=self.peak, where=self.brief)
         np.copyto(self.peak, fresh, where=~self.brief)
         out = self.low + self.peak * self.span
-        changed = np.abs(out - self.sent) > self.step
-        due = (changed | (now - self.sent_at >= self.repeat_s)) & (now >= self.due_at) & self.known
+        may = (now >= self.due_at) & self.known
+        self.peak[may] = 0.0
+        due = may & ((np.abs(out - self.sent) > self.step) | (now - self.sent_at >= self.repeat_s))
         if not due.any():
             return []
         sending = []
@@ -189,7 +190,6 @@ class _Values:
             period_s = self.period_s[i]
             in_rhythm = self.due_at[i] > now - period_s
             self.due_at[i] = (self.due_at[i] if in_rhythm else now) + period_s
-            self.peak[i] = fresh[i]
             sending.append((i, value))
         return sending
 

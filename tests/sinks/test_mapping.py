@@ -238,6 +238,18 @@ def test_a_hit_between_two_sends_is_not_missed(stage):
     assert [round(m[1], 3) for m in heard] == [0.8, 0.0]
 
 
+@pytest.mark.parametrize("rate_hz", [10, 60, 1000])
+def test_a_hit_falls_as_its_release_says(stage, rate_hz):
+    one = stage(value("drums.kick", rate_hz=rate_hz, release_ms=200, repeat_s=0))
+    one.play(drums_kick=1.0)
+    heard = one.play(round(0.2 / one.spec.hop_s))
+    assert 1 <= len(heard) <= 0.2 * rate_hz + 1
+    values = [m[1] for m in heard]
+    assert values == sorted(values, reverse=True)
+    # the highest since the last send is sent: a period late at most
+    assert math.exp(-1.05) <= values[-1] <= math.exp(-1 + 1 / rate_hz / 0.2 * 2)
+
+
 def test_what_is_unknown_is_not_sent_and_then_held(stage):
     one = stage(value("vocals.pitch"), value("mix.tempo_bpm", osc="/b"))
     assert one.play(50) == []
