@@ -95,7 +95,7 @@
       117.0,
       22.0
      ],
-     "text": "udpreceive 9702"
+     "text": "udpreceive 9704"
     }
    },
    {
@@ -165,7 +165,7 @@
       68.0,
       22.0
      ],
-     "text": "int 9702"
+     "text": "int 9704"
     }
    },
    {
@@ -217,7 +217,7 @@
       560.0,
       20.0
      ],
-     "text": "the subscription is repeated every 5 s; the daemon answers to port 9702 here"
+     "text": "the subscription is repeated every 5 s; the daemon answers to port 9704 here"
     }
    },
    {
@@ -247,7 +247,7 @@
        "parameter_mmax": 65535,
        "parameter_initial_enable": 1,
        "parameter_initial": [
-        9702
+        9704
        ],
        "parameter_unitstyle": 0
       }

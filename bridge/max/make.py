@@ -19,10 +19,10 @@ from typing import Any
 BRIDGE = Path(__file__).parents[1]
 STEMS = ("vocals", "drums", "bass", "other")
 DRUMS = ("kick", "snare", "hihat")
-LISTEN_PORT = (
-    9702  # not 9701: that is where stemd sends unasked, and somebody else may listen there
-)
-# No chroma, bands, notes' counts and the like.
+# Not 9701, where stemd sends unasked, nor 9702, where configs/touchdesigner.toml sends words:
+# somebody else may listen there.
+MAX_PORT, LIVE_PORT = 9703, 9704
+# No chroma, bands, beat counts and the like.
 PATTERN = "/stemd/{*/[!bc]*,beat,tempo,state,alive,latency_ms,load,bypass}"
 
 # What a slot of the Live device can follow: name, address, and what of it is 0…1.
@@ -156,25 +156,25 @@ class Patcher:
         }
 
 
-def link(patcher: Patcher, x: float, y: float, start: str) -> tuple[str, str, str]:
+def link(patcher: Patcher, x: float, y: float, start: str, port: int) -> tuple[str, str, str]:
     """The way in and the way out; returns the receiver, the sender and what takes a new port.
 
     Max sends from one socket and hears on another, so the subscription names the port to answer to.
     """
-    receive = patcher.obj(x, y + 150, f"udpreceive {LISTEN_PORT}")
+    receive = patcher.obj(x, y + 150, f"udpreceive {port}")
     send = patcher.obj(x + 260, y + 150, "udpsend 127.0.0.1 9700")
     metro = patcher.obj(x + 260, y + 30, "metro 5000")
     on = patcher.box("message", x + 260, y, "1")
-    port = patcher.obj(x + 260, y + 60, f"int {LISTEN_PORT}")
+    named = patcher.obj(x + 260, y + 60, f"int {port}")
     wish = f'/stemd/subscribe "{PATTERN}" 60. 10. $1'
     subscribe = patcher.box("message", x + 260, y + 90, wish, size=(470.0, 22.0))
     change = patcher.box("message", x, y + 110, "port $1")
     patcher.wire(start, 0, on)
-    patcher.chain(on, metro, port, subscribe, send)
+    patcher.chain(on, metro, named, subscribe, send)
     patcher.chain(change, receive)
     patcher.box(
         "comment", x, y - 26,
-        f"the subscription is repeated every 5 s; the daemon answers to port {LISTEN_PORT} here",
+        f"the subscription is repeated every 5 s; the daemon answers to port {port} here",
         size=(560.0, 20.0),
     )  # fmt: skip
     return receive, send, change
@@ -186,7 +186,7 @@ def max_patch() -> Patcher:
     p.box("comment", 20, 12, "stemd: what the stems of a running daemon do, and their knobs",
           size=(560.0, 24.0), fontsize=16.0)  # fmt: skip
     start = p.obj(20, 60, "loadbang")
-    receive, send, _ = link(p, 20, 110, start)
+    receive, send, _ = link(p, 20, 110, start, MAX_PORT)
     addresses = [f"/stemd/{name}" for name in ("state", "alive", "tempo", "beat")]
     first = p.obj(20, 300, "route " + " ".join(addresses), size=(330.0, 22.0))
     p.wire(receive, 0, first)
@@ -266,17 +266,17 @@ def live_device() -> Patcher:
     p.wire(inside, 0, outside, 0)
     p.wire(inside, 1, outside, 1)
     start = p.obj(120, 20, "live.thisdevice")
-    receive, _, change = link(p, 300, 60, start)
+    receive, _, change = link(p, 300, 60, start, LIVE_PORT)
     port = p.parameter(
         "live.numbox", 120, 170, "Port", size=(50.0, 15.0),
         presentation=1, presentation_rect=[6.0, 148.0, 50.0, 15.0],
         values={"parameter_type": 1, "parameter_mmin": 1024, "parameter_mmax": 65535,
-                "parameter_initial_enable": 1, "parameter_initial": [LISTEN_PORT],
+                "parameter_initial_enable": 1, "parameter_initial": [LIVE_PORT],
                 "parameter_unitstyle": 0},
     )  # fmt: skip
     p.wire(port, 0, change)
     # The subscription must name the port that is heard on.
-    (kept,) = [b["box"]["id"] for b in p.boxes if b["box"].get("text") == f"int {LISTEN_PORT}"]
+    (kept,) = [b["box"]["id"] for b in p.boxes if b["box"].get("text") == f"int {LIVE_PORT}"]
     p.wire(port, 0, kept, 1)
     alive = p.obj(20, 260, "route /stemd/alive", size=(130.0, 22.0))
     heart = p.box("button", 20, 290, size=(20.0, 20.0),

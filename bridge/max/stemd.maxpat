@@ -72,7 +72,7 @@
       117.0,
       22.0
      ],
-     "text": "udpreceive 9702"
+     "text": "udpreceive 9703"
     }
    },
    {
@@ -142,7 +142,7 @@
       68.0,
       22.0
      ],
-     "text": "int 9702"
+     "text": "int 9703"
     }
    },
    {
@@ -194,7 +194,7 @@
       560.0,
       20.0
      ],
-     "text": "the subscription is repeated every 5 s; the daemon answers to port 9702 here"
+     "text": "the subscription is repeated every 5 s; the daemon answers to port 9703 here"
     }
    },
    {
