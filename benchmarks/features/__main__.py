@@ -163,6 +163,17 @@ class Bench:
         return out
 
 
+def add_peers(
+    tables: dict[str, list[dict[str, Any]]], facts: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Put the peers' rows of another run beside ours: they do not change when ours do."""
+    if other["pieces"] != facts["pieces"]:
+        raise SystemExit("--peers: got a run on other music, expected one on the same")
+    facts["peers_of"] = other["date"]
+    for kind, rows in other["tables"].items():
+        tables[kind] += [row for row in rows if not row["system"].startswith("stemd")]
+
+
 def together(heard: Heard) -> tuple[np.ndarray, np.ndarray]:
     """Onsets of all stems' rows, those within 30 ms made one, told when the first is."""
     rows = [heard.onsets[stem] for stem in STEMS]
@@ -259,9 +270,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="a third of the music")
     parser.add_argument("--alone", action="store_true", help="without the peers")
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        help="with --alone: their rows from the JSON of a run on the same music",
+    )
     args = parser.parse_args()
     bench, facts = run(args)
     tables = bench.tables()
+    if args.peers:
+        add_peers(tables, facts, json.loads(args.peers.read_text()))
     print(json.dumps(facts))
     for kind, rows in tables.items():
         shown = best_of_aubio(rows) if kind == "events" else rows

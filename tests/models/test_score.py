@@ -73,29 +73,29 @@ def test_notes_end_where_they_have_died():
     assert note.offset == pytest.approx(0.2, abs=0.001)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_basses_sound_at_one_of_the_pitches_they_tell(renderer, seed):
-    n = 4 * SAMPLERATE
-    plan = grammar.draw_plan(rng(seed), n, "ballad", 70.0)
-    plan = replace(plan, sure=frozenset(range(99)))
-    part = Part(n)
-    audio = renderer.bassist.play(rng(seed), plan, n, seed % 2 == 0, part)
-    heard, ringing = 0, 0.0
-    for note, after in zip(part.notes, [*part.notes[1:], None], strict=True):
-        before, ringing = ringing, max(ringing, note.offset)
-        if before > note.settled + 0.02:  # the last note is still heard
-            continue
-        until = min(note.offset, after.onset if after else note.offset)
-        first = int(max(note.settled, 0.0) * SAMPLERATE) + 500
-        last = min(int(until * SAMPLERATE), first + SAMPLERATE // 4)
-        if last - first < 6000 or not note.pitches or min(note.pitches) < 21:  # too low to tell
-            continue
-        pitch = instruments.pitch_of(audio[:, first:last])
-        if pitch is not None:
-            heard += 1
-            apart = [abs((pitch - told + 6) % 12 - 6) for told in note.pitches]
-            assert min(apart) < 0.6, (note, pitch)
-    assert heard or not any(note.pitches for note in part.notes)
+def test_basses_sound_at_one_of_the_pitches_they_tell(renderer):
+    n, heard = 4 * SAMPLERATE, 0
+    for seed in range(8):
+        plan = grammar.draw_plan(rng(seed), n, "ballad", 70.0)
+        plan = replace(plan, sure=frozenset(range(99)))
+        part = Part(n)
+        audio = renderer.bassist.play(rng(seed), plan, n, seed % 2 == 0, part)
+        ringing = 0.0
+        for note, after in zip(part.notes, [*part.notes[1:], None], strict=True):
+            before, ringing = ringing, max(ringing, note.offset)
+            until = min(note.offset, after.onset if after else note.offset)
+            first = int(max(note.settled, 0.0) * SAMPLERATE) + 500
+            last = min(int(until * SAMPLERATE), first + SAMPLERATE // 4)
+            # only notes alone, long enough, and not below what pitch_of hears
+            clear = before < note.settled + 0.02 and last - first >= 6000
+            if not clear or not note.pitches or min(note.pitches) < 21:
+                continue
+            pitch = instruments.pitch_of(audio[:, first:last])
+            if pitch is not None:
+                heard += 1
+                apart = [abs((pitch - told + 6) % 12 - 6) for told in note.pitches]
+                assert min(apart) < 0.6, (note, pitch)
+    assert heard > 8
 
 
 def test_samplers_tell_the_octave_they_really_play(libraries):
