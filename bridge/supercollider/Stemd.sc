@@ -132,7 +132,7 @@ Stemd {
 
 	// Levels, a flash for each onset, knobs; closed with the window.
 	gui {
-		var window = Window("stemd", Rect(100, 100, 520, 300));
+		var window = Window("stemd", Rect(100, 100, 600, 300));
 		var flashes = IdentityDictionary.new;
 		var watch, status, columns;
 		columns = stems.collect { |stem|
