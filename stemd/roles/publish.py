@@ -259,19 +259,23 @@ class Publish:
 
     def _open_osc(self) -> OscSink:
         config = self._config.osc
+        listen = split_endpoint(config.listen) if config.listen else None
         return OscSink(
             self._spec,
             self._feeds,
             self._desk,
             self._vitals,
             [split_endpoint(target) for target in config.targets],
-            split_endpoint(config.listen) if config.listen else None,
+            listen,
             config.prefix,
             config.rate_hz,
             text_targets=[split_endpoint(target) for target in config.text_targets],
             groups=config.features,
             networks=config.allow if config.allow or not config.insecure else None,
             answer=self._operations.answer,
+            query=(listen[0] if listen else "127.0.0.1", config.query_port)
+            if config.query_port
+            else None,
         )
 
     def _open_midi(self) -> MidiSink:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import ProtocolError
+from ..errors import DeviceError, ProtocolError
 from ..spec import FEATURES, LIGHT_GROUPS, StreamSpec
 from ..wire import addresses, directory, osc
+from .http_server import HttpServer
 from .osc_clients import OscClients
 from .osc_events import EventLog, OscEvents
 from .osc_inlet import Arguments, Gate, OscInlet, Peer
@@ -27,6 +28,7 @@ from .osc_levels import Board, Element, Outlet
 from .osc_mixer import Mixer, OscMixer
 from .osc_orders import Answerer, OscOrders
 from .osc_sender import OscSender
+from .oscquery import OscQuery
 
 BEAT_S = 1.0
 
@@ -67,6 +69,8 @@ class OscSink:
         Who may speak besides this machine; None: everybody.
     answer : callable or None
         Passes reload and its like on to the daemon.
+    query : (host, port) or None
+        Where browsers ask what there is; port 0: the system chooses, see `query_port`.
     clock : callable
         Seconds.
 
@@ -93,15 +97,15 @@ class OscSink:
         groups: Sequence[str] = LIGHT_GROUPS,
         networks: Sequence[str] | None = (),
         answer: Answerer | None = None,
+        query: tuple[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._vitals = vitals
         self._spec = spec
+        gate = Gate(networks)
         self._inlet = (
-            None
-            if listen is None
-            else OscInlet(listen, prefix, Gate(networks), self._handle, self._heard)
+            None if listen is None else OscInlet(listen, prefix, gate, self._handle, self._heard)
         )
         self._board = Board(spec, feeds, prefix)
         said = directory.outgoing(prefix, feeds)
@@ -128,12 +132,29 @@ class OscSink:
             f"{prefix}/{addresses.RENEW}": self._clients.renew,
             f"{prefix}/{addresses.UNSUBSCRIBE}": self._clients.unsubscribe,
         }
+        self._last: dict[str, float] = {}
+        self._query: HttpServer | None = None
+        if query:
+            nodes = {**said, **knobs, **directory.verbs(prefix, feeds, [*mixer.presets])}
+            host = {"NAME": f"stemd {prefix}", "OSC_PORT": self.port, "OSC_TRANSPORT": "UDP"}
+            browser = OscQuery(nodes if self._inlet else said, self._reading, host)
+            try:
+                self._query = HttpServer(*query, browser.answer, gate.allows)
+            except DeviceError:
+                self.close()
+                raise
+        self._places = {address: k for k, address in enumerate(self._board.addresses)}
         self.unresolved = (*self._sender.unresolved, *texts.unresolved)
 
     @property
     def port(self) -> int:
         """Where we listen; 0 when we do not."""
         return self._inlet.port if self._inlet else 0
+
+    @property
+    def query_port(self) -> int:
+        """Where browsers ask; 0 when they cannot."""
+        return self._query.port if self._query else 0
 
     @property
     def sent(self) -> int:
@@ -178,6 +199,8 @@ class OscSink:
             self._inlet.service()
         self._orders.service()
         self._mixer.service()
+        if self._query:
+            self._query.service()
         now = self._clock()
         self._ticker.service(now)
         if self._board.live:
@@ -191,9 +214,9 @@ class OscSink:
         self._ticker.goodbye()
         if self._log:
             self._log.close()
-        if self._inlet:
-            self._inlet.close()
-        self._sender.close()
+        for one in (self._inlet, self._query, self._sender):
+            if one:
+                one.close()
 
     def _handle(self, address: str, arguments: Arguments, peer: Peer) -> None:
         if address in self._verbs:
@@ -214,6 +237,16 @@ class OscSink:
         self._targets.say(elements)
         for outlet in self._clients.outlets:
             outlet.say(elements)
+        if self._query:
+            self._last.update((address, value) for address, _, value in elements)
+
+    def _reading(self, address: str) -> float | None:
+        """What an address says now, for browsers."""
+        if address in self._places:
+            return float(self._board.values()[self._places[address]])
+        if self._mixer.knows(address):
+            return self._mixer.reading(address)
+        return self._last.get(address)
 
     def _tell(self, elements: Sequence[Element], but: Peer) -> None:
         self._targets.say(elements, but)

@@ -83,6 +83,10 @@ class OscMixer:
             for turner, elements in news.items():
                 self._tell(elements, turner)
 
+    def knows(self, address: str) -> bool:
+        """Whether an address is a setting."""
+        return address in self._knobs
+
     def takes(self, address: str) -> bool:
         """Whether an address is a setting, or a pattern that may mean some."""
         return address in self._knobs or addresses.is_pattern(address)

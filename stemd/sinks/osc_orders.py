@@ -59,7 +59,7 @@ class OscOrders:
                 addresses.SYNC: self._sync,
                 addresses.STATUS: self._say_status,
                 addresses.PRESET: self._preset,
-                addresses.RELOAD: lambda arguments, peer: self._order("reload", {}, peer),
+                addresses.RELOAD: self._reload,
                 addresses.MODEL: lambda arguments, peer: self._named("model", arguments, peer),
                 addresses.PROFILE: lambda arguments, peer: self._named("profile", arguments, peer),
             }.items()
@@ -119,6 +119,10 @@ class OscOrders:
             self._fail(address, str(error), peer)
         else:
             self._succeed(address, peer)
+
+    def _reload(self, arguments: Arguments, peer: Peer) -> None:
+        if not _let_go(arguments):
+            self._order("reload", {}, peer)
 
     def _named(self, op: str, arguments: Arguments, peer: Peer) -> None:
         self._order(op, {"name": word(arguments)}, peer)

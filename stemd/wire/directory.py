@@ -17,6 +17,7 @@ READ, WRITE = 1, 2
 Limits = tuple[float | None, float | None]
 _ANY: Limits = (None, None)
 _COUNT: Limits = (0, None)
+_BUTTON: Limits = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ def verbs(prefix: str, feeds: Sequence[str], presets: Sequence[str]) -> dict[str
     """Every address that does something at once."""
     nodes = {f"{base}/{a.TAP}": Node("", WRITE, "a beat is now") for base in a.bases(prefix, feeds)}
     for name, node in {
-        a.PANIC: Node("", WRITE, "bypass every feed"),
+        a.PANIC: Node("i", WRITE, "bypass every feed", (_BUTTON,)),
         a.PRESET: Node("s", WRITE, "recall a preset", (_ANY,), choices=presets),
-        a.RELOAD: Node("", WRITE, "read the configuration again"),
+        a.RELOAD: Node("i", WRITE, "read the configuration again", (_BUTTON,)),
         a.MODEL: Node("s", WRITE, "start anew with this model", (_ANY,)),
         a.PROFILE: Node("s", WRITE, "start anew with this profile", (_ANY,), "", tuple(PROFILES)),
         a.PING: Node("i", WRITE, "answered by pong", (_ANY,)),
