@@ -676,7 +676,7 @@ def _check_mapping_range(
 ) -> None:
     if m.input and not (len(m.input) == 2 and -1e9 <= m.input[0] < m.input[1] <= 1e9):
         raise refuse("input", list(m.input), "[low, high]")
-    if not m.input and feature.endswith("_count"):
+    if not m.input and (feature.endswith("_count") or feature == "onset_offset"):
         raise refuse("input", [], f"[low, high]: {m.source} has no range of its own")
     if m.curve == "log" and (m.input[0] <= 0.0 if m.input else not feature.endswith("_hz")):
         raise refuse("input", list(m.input), "[low, high] above 0 for the curve log")
