@@ -50,6 +50,8 @@ _SECTION_ROLES = {
     "zeromq": "publish",
     "osc": "publish",
     "preset": "publish",
+    "midi": "publish",
+    "mapping": "publish",
     "output": "play",
     "record": "record",
 }
