@@ -1,0 +1,193 @@
+"""Drum hits: levels of the drums and of the mix in a few bands, and what they make of the past."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from stemd.kernels.jit import kernel
+
+
+@kernel(
+    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], int64, float32[::1], float32,"
+    "float32[:, ::1], float32[:, :, ::1])",
+    fastmath=True,
+)
+def drum_levels(spectra, masked, stem, edges, gain, power, levels):
+    """Magnitude in each band of one masked stem and of the mix.
+
+    spectra : (b, c, f) complex64
+    masked : (b, 3, c, f) complex64
+    stem : which of `masked`
+    edges : (n_bands + 1,) float32, bins; a bin is as wide as 1 and its middle is its number
+    gain : times the root of the power
+    power : (2, f) float32, scratch
+    levels : (b, 2, n_bands) float32, overwritten: of the stem, of the mix
+    """
+    n_feeds, n_channels, n_bins = spectra.shape
+    n_bands = edges.shape[0] - 1
+    half = np.float32(0.5)
+    for b in range(n_feeds):
+        for row in range(2):
+            p = power[row]
+            for c in range(n_channels):
+                x = masked[b, stem, c] if row == 0 else spectra[b, c]
+                if c == 0:
+                    for f in range(n_bins):
+                        p[f] = x[f].real * x[f].real + x[f].imag * x[f].imag
+                else:
+                    for f in range(n_bins):
+                        p[f] += x[f].real * x[f].real + x[f].imag * x[f].imag
+            for band in range(n_bands):
+                low, high = edges[band] + half, edges[band + 1] + half
+                first, last = int(low), min(int(high), n_bins - 1)
+                total = np.float32(0.0)
+                for v in p[first : last + 1]:
+                    total += v
+                # of the outermost bins only what lies inside
+                total -= (low - np.float32(first)) * p[first]
+                total -= max(np.float32(last + 1) - high, np.float32(0.0)) * p[last]
+                levels[b, row, band] = gain * np.float32(math.sqrt(max(total, np.float32(0.0))))
+
+
+@kernel("void(float32[::1], float32[:, ::1], float32[::1])")
+def _layer(x, weights, out):
+    """max(x @ weights, 0) into all but the last of `out`, which is set to 1.
+
+    x : (n_in,) float32
+    weights : (n_in, n_out) float32
+    out : (n_out + 1,) float32, overwritten
+    """
+    n_in, n_out = weights.shape
+    for j in range(n_out):
+        out[j] = np.float32(0.0)
+    for i in range(n_in):
+        for j in range(n_out):  # one row after the other: numba vectorises this, and no dot product
+            out[j] += x[i] * weights[i, j]
+    for j in range(n_out):
+        out[j] = max(out[j], np.float32(0.0))
+    out[n_out] = np.float32(1.0)
+
+
+@kernel(
+    "void(float32[:, :, ::1], float32[:, :, :, ::1], int64, int64[:, ::1], float32[:, ::1],"
+    "float32[::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
+    "float32[::1], float32[:, ::1])"
+)
+def drum_logits(
+    levels, past, at, lags, loudest, limits, first, second, third, x, hidden, last, logits
+):
+    """How likely each class has just been hit, from the levels of now and before.
+
+    levels : (b, 2, n_bands) float32, of the drums, of the mix; set to 0 where not finite
+    past : (n_past, b, 2, n_bands) float32; the frame at `at` is overwritten with `levels`
+    at : place of the newest frame
+    lags : (n_lags, 2) int64, (0 drums or 1 mix, hops ago), what the net sees
+    loudest : (b, 2) float32, running: the largest level lately
+    limits : (4,) float32: share of `loudest` kept per hop, least share of the mix in the reference,
+        least reference, share of the reference below which levels are linear
+    first, second, third : (n_in + 1, n_out) float32, the net; the last row is the bias
+    x, hidden, last : (n_in + 1,) float32 of the three layers, scratch
+    logits : (b, 3) float32, overwritten
+    """
+    n_past, n_feeds, n_rows, n_bands = past.shape
+    zero = np.float32(0.0)
+    for b in range(n_feeds):
+        now = past[at, b]
+        for row in range(n_rows):
+            total = zero
+            for band in range(n_bands):
+                total += levels[b, row, band] * levels[b, row, band]
+            if not total < np.float32(1e12):
+                levels[b, row] = zero
+                total = zero
+            for band in range(n_bands):
+                now[row, band] = levels[b, row, band]
+            loudest[b, row] = max(limits[0] * loudest[b, row], np.float32(math.sqrt(total)))
+        scale = max(max(loudest[b, 0], limits[1] * loudest[b, 1]), limits[2])
+        # of some 50 dB the net sees -1 ... 1
+        scale = np.float32(1.0) / scale
+        for lag in range(lags.shape[0]):
+            then = past[(at - lags[lag, 1]) % n_past, b, lags[lag, 0]]
+            into = x[lag * n_bands : (lag + 1) * n_bands]
+            for band in range(n_bands):
+                into[band] = np.float32(0.4) * np.float32(
+                    math.log(then[band] * scale + limits[3])
+                ) + np.float32(1.4)
+        x[-1] = np.float32(1.0)
+        _layer(x, first, hidden)
+        _layer(hidden, second, last)
+        for k in range(third.shape[1]):
+            logits[b, k] = third[-1, k]
+        for i in range(third.shape[0] - 1):
+            for k in range(third.shape[1]):
+                logits[b, k] += last[i] * third[i, k]
+
+
+@kernel(
+    "void(float32[:, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1],"
+    "boolean[:, ::1], int64[:, ::1], float32[:, :, ::1], int64[::1], int64, int64, int64,"
+    "float32[:, :, ::1])"
+)
+def pick_hits(
+    logits,
+    levels,
+    threshold,
+    built_in,
+    spans,
+    armed,
+    since,
+    heard,
+    muted,
+    refractory,
+    row,
+    column,
+    out,
+):
+    """Declare a hit of each class when its likelihood passes the threshold.
+
+    logits : (b, 3) float32
+    levels : (b, 2, n_bands) float32, of the drums, of the mix
+    threshold : (b, 3) float32, factor on the odds that are asked for
+    built_in : (3, 3) float32, per class: logit asked for, nominal loud level in dB, dB from
+        velocity 0 to 1
+    spans : (3, 2) int64, bands in which each class is measured
+    armed : (b, 3) bool, running; the likelihood has fallen since the last hit
+    since : (b, 3) int64, running; hops since the last hit
+    heard : (2, b, 3) float32, running; loud level in dB, hits heard
+    muted : (b,) int64, running; hops for which nothing is declared
+    refractory : hops between two hits
+    row, column : the drums among the sources, the first of the three columns
+    out : (b, source, feature) float32, three columns of one row overwritten
+    """
+    loud, count = heard[0], heard[1]
+    for b in range(logits.shape[0]):
+        for k in range(logits.shape[1]):
+            factor = max(threshold[b, k], np.float32(1e-6))
+            over = logits[b, k] - built_in[k, 0] - np.float32(math.log(factor))
+            velocity = np.float32(0.0)
+            since[b, k] = min(since[b, k] + 1, 1 << 30)
+            if muted[b] > 0:
+                armed[b, k] = False
+            elif not over > np.float32(-1.0):
+                armed[b, k] = True
+            elif armed[b, k] and over > np.float32(0.0) and since[b, k] >= refractory:
+                armed[b, k] = False
+                since[b, k] = 0
+                power = np.float32(1e-12)
+                for band in range(spans[k, 0], spans[k, 1]):
+                    power += levels[b, 0, band] * levels[b, 0, band]
+                db = np.float32(10.0 * math.log10(power))
+                if count[b, k] == 0.0:
+                    loud[b, k] = built_in[k, 1]
+                count[b, k] = min(count[b, k] + np.float32(1.0), np.float32(1e6))
+                share = np.float32(0.5)  # up at once: hard hits may be rare
+                if db < loud[b, k]:  # down in a few hits, and hardly any more after that
+                    share = max(np.float32(0.7) / count[b, k], np.float32(0.02))
+                loud[b, k] += share * (db - loud[b, k])
+                velocity = np.float32(1.0) + (db - loud[b, k]) / built_in[k, 2]
+                velocity = min(max(velocity, np.float32(0.02)), np.float32(1.0))
+            out[b, row, column + k] = velocity
+        if muted[b] > 0:
+            muted[b] -= 1

@@ -1,0 +1,152 @@
+"""Hits of kick, snare and hi-hat, from the newest masked spectrum: before the audio that has them.
+
+A small net looks at the levels of the drums and of the mix in a few bands, now and up to 85 ms ago,
+and says for each class by itself whether it has just been hit, so that two at once are two hits.
+`models/drums.py` makes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from stemd.kernels.drums import drum_levels, drum_logits, pick_hits
+from stemd.kernels.window import window_pair
+from stemd.processors.stft import Complex64Array, Float32Array
+from stemd.spec import DRUMS, FEATURES, N_CHANNELS, PROFILES, SOURCES, STEMS, StreamSpec
+
+NET = Path(__file__).parents[1] / "assets" / "drums.npz"
+COLUMN = FEATURES.index(DRUMS[0])  # the others follow
+ROW = SOURCES.index("drums")
+STEM = STEMS.index("drums")
+
+EDGES_HZ = (
+    *(35.0, 60.0, 85.0, 115.0, 155.0, 210.0, 290.0, 410.0, 580.0, 820.0, 1200.0, 1700.0),
+    *(2400.0, 3400.0, 4800.0, 6800.0, 9600.0, 13000.0, 18000.0),
+)
+LOUDEST_S = 4.0  # memory of how loud the drums are; what is small beside it is no hit
+MIX_SHARE = 0.1  # what is 20 dB below the mix is not drums but what separation left
+FLOOR = 1e-4  # -80 dBFS
+KNEE = 1e-3  # -60 dB below the loudest, levels turn linear
+REFRACTORY_MS = 40.0
+DECISION_MS = 11.0  # sound that the net was taught to wait for: kick and snare begin alike
+SEAM_MS = 30.0  # after a discontinuity, a click of ours is no hit
+SPANS = ((0, 5), (4, 15), (14, 18))  # bands in which a class is measured: its body, not its click
+
+
+class Drums:
+    """Three kinds of hits and how hard each was.
+
+    Velocity is on a scale of decibels below the hard hits of the last while, of the same class: a
+    track that was recorded softly has loud hits too.
+
+    Attributes
+    ----------
+    threshold : (b, 3) float32
+        Factor on the odds at which a hit is declared, in the order of `spec.DRUMS`; write to it at
+        any time.  1 is the best balance of missed and false hits.
+
+    Latency:  about so many samples from a hit to the end of the hop in which it is declared.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        n_feeds, hop_length = spec.n_feeds, spec.hop_length
+        window, _ = window_pair(spec.n_fft, hop_length)
+        self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
+        # so that a sine has its amplitude as band magnitude
+        energy = float(np.sum(window.astype(np.float64) ** 2))
+        self._gain = np.float32(2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        name = net_for(spec)
+        with np.load(NET) as net:
+            weights = [net[f"{name}_{layer}"] for layer in ("first", "second", "third")]
+            self._built_in = net[f"{name}_pick"].astype(np.float32)
+            self._lags = net[f"{name}_lags"].astype(np.int64)
+        self._weights = tuple(np.ascontiguousarray(w, np.float32) for w in weights)
+        n_bands = len(EDGES_HZ) - 1
+        assert self._weights[0].shape[0] == len(self._lags) * n_bands + 1
+        decay = np.exp(-hop_length / (LOUDEST_S * spec.samplerate))
+        self._limits = np.array([decay, MIX_SHARE, FLOOR, KNEE], np.float32)
+        self._power = np.zeros((2, spec.n_bins), np.float32)
+        self._levels = np.zeros((n_feeds, 2, n_bands), np.float32)
+        n_past = int(self._lags[:, 1].max()) + 1
+        self._past = np.zeros((n_past, n_feeds, 2, n_bands), np.float32)
+        self._at = 0
+        self._loudest = np.zeros((n_feeds, 2), np.float32)
+        self._scratch = tuple(np.zeros(w.shape[0], np.float32) for w in self._weights)
+        shape = (n_feeds, len(DRUMS))
+        self._logits = np.zeros(shape, np.float32)
+        self._armed = np.zeros(shape, np.bool_)
+        self._since = np.zeros(shape, np.int64)
+        self._heard = np.zeros((2, *shape), np.float32)
+        self._muted = np.zeros(n_feeds, np.int64)
+        self.threshold = np.ones(shape, np.float32)
+        self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
+        self.latency = max(1, round(spec.samples(DECISION_MS) / hop_length)) * hop_length
+        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
+        self._spans = np.array(SPANS, np.int64)
+        self.reset()
+
+    def process(self, spectra: Complex64Array, masked: Complex64Array, out: Float32Array) -> None:
+        """Look at the newest frame.
+
+        Parameters
+        ----------
+        spectra, masked : as `HopSeparator` keeps them
+        out : (b, source, feature) float32
+            The three columns of drums overwritten in the row of drums.
+        """
+        drum_levels(spectra, masked, STEM, self._edges, self._gain, self._power, self._levels)
+        self._at = (self._at + 1) % len(self._past)
+        drum_logits(
+            self._levels,
+            self._past,
+            self._at,
+            self._lags,
+            self._loudest,
+            self._limits,
+            *self._weights,
+            *self._scratch,
+            self._logits,
+        )
+        pick_hits(
+            self._logits,
+            self._levels,
+            self.threshold,
+            self._built_in,
+            self._spans,
+            self._armed,
+            self._since,
+            self._heard,
+            self._muted,
+            self._refractory,
+            ROW,
+            COLUMN,
+            out,
+        )
+
+    def mute(self, feed: int) -> None:
+        """A discontinuity lies in this feed's newest hop: declare nothing for the next 30 ms."""
+        self._muted[feed] = self._seam_hops
+
+    def reset(self, feed: int | None = None) -> None:
+        """Forget one feed's past, or every feed's. Thresholds stay."""
+        which = slice(None) if feed is None else feed
+        self._past[:, which] = 0.0
+        self._armed[which] = True
+        self._since[which] = self._refractory
+        self._heard[:, which] = 0.0
+        for state in (self._levels, self._loudest, self._logits, self._muted):
+            state[which] = 0
+        if feed is None:
+            self._at = 0
+
+
+def net_for(spec: StreamSpec) -> str:
+    """The profile whose net fits best: lags count hops, and bands see the window."""
+
+    def distance(name: str) -> tuple[bool, float]:
+        profile = PROFILES[name]
+        return profile.window != spec.window, abs(np.log(profile.hop_length / spec.hop_length))
+
+    return min(PROFILES, key=distance)
