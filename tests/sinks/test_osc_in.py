@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pythonosc.osc_message import OscMessage
 
-from stemd.errors import DeviceError
+from stemd.errors import DeviceError, ProtocolError
+from stemd.sinks.osc_inlet import Gate
 from stemd.wire import osc
+from stemd.wire.control import Setting
 
 from .osc_support import FACTS, hear, make_sink
 from .support import wait_until
@@ -121,6 +123,128 @@ def test_status_and_panic(say, status):
     assert say(osc.message("/stemd/status")) == [("/stemd/status.reply", [2, 0.25, 3, 480, 5])]
     say(osc.message("/stemd/panic"))
     assert status.mixer["bypass"].tolist() == [1, 1]
+
+
+def test_detectors_are_tuned(say, status):
+    assert (
+        say(
+            osc.message("/stemd/bass/pitch/min_conf", 0.5),
+            osc.message("/stemd/two/vocals/pitch/low_hz", 100.0),
+            osc.message("/stemd/two/vocals/pitch/high_hz", 800.0),
+            osc.message("/stemd/drums/snare/threshold", 2.0),
+            osc.message("/stemd/two/tempo/low_bpm", 100),
+            osc.message("/stemd/two/tempo/lock", 1),
+        )
+        == []
+    )
+    mixer = status.mixer
+    assert mixer["pitch_confidence"][0].tolist() == pytest.approx([0.7, 0.7, 0.7, 0.5, 0.7])
+    assert (mixer["pitch_low_hz"][1, 1], mixer["pitch_high_hz"][1, 1]) == (100.0, 800.0)
+    assert mixer["drum_threshold"].tolist() == [[1, 2, 1], [1, 1, 1]]
+    assert mixer["tempo_low_bpm"].tolist() == [70, 100]
+    assert mixer["tempo_lock"].tolist() == [0, 1]
+
+
+def test_an_end_of_a_range_takes_the_other_along(say, status):
+    say(
+        osc.message("/stemd/tempo/low_bpm", 200.0),
+        osc.message("/stemd/vocals/pitch/high_hz", 50.0),
+        osc.message("/stemd/vocals/pitch/high_hz", 1.0),  # clamped
+    )
+    mixer = status.mixer
+    assert (mixer["tempo_low_bpm"][0], mixer["tempo_high_bpm"][0]) == (200, 200)
+    assert (mixer["pitch_low_hz"][0, 1], mixer["pitch_high_hz"][0, 1]) == (20, 20)
+
+
+def test_taps_are_counted_and_timed(say, status):
+    before = time.monotonic_ns()
+    say(
+        osc.message("/stemd/two/tempo/tap"),
+        osc.message("/stemd/two/tempo/tap", 1),
+        osc.message("/stemd/two/tempo/tap", 0),  # the finger leaves the button
+    )
+    assert status.mixer["tap_count"].tolist() == [0, 2]
+    assert before <= status.mixer["tap_ns"][1] <= time.monotonic_ns()
+    assert status.mixer["rev"] == 2
+
+
+def test_a_preset_is_recalled_by_name(say, status, desk):
+    desk.presets = {"verse": [Setting("mute", 0, 2, 1.0), Setting("gain", 1, 3, 0.25)]}
+    assert say(osc.message("/stemd/preset", "verse")) == [("/stemd/done", ["/stemd/preset"])]
+    assert status.mixer["mute"][0].tolist() == [0, 1, 0, 0]
+    assert status.mixer["gain"][1, 2] == 0.25
+    ((address, (what, why)),) = say(osc.message("/stemd/preset", "chorus"))
+    assert (address, what) == ("/stemd/fail", "/stemd/preset")
+    assert why == "preset: got 'chorus', expected verse"
+    ((address, _),) = say(osc.message("/stemd/preset", 3))
+    assert address == "/stemd/fail"
+
+
+class Office:
+    """Answers as the daemon would: one after the other, when the test says so."""
+
+    def __init__(self):
+        self.asked = []
+        self.ready = {}
+
+    def __call__(self, request, local):
+        if not local:
+            raise ProtocolError(f"{request.op}: got it from another machine, expected this one")
+        self.asked.append((request.op, dict(request.fields)))
+        return lambda: self._poll(request.op)
+
+    def _poll(self, op):
+        answer = self.ready.get(op)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def office(sink):
+    one = Office()
+    sink._orders._answer = one
+    return one
+
+
+def test_what_the_daemon_does_is_answered_when_it_is_done(sink, say, office, ear):
+    assert say(osc.message("/stemd/reload"), osc.message("/stemd/model", "pi")) == []
+    say(osc.message("/stemd/sync", 5))
+    assert office.asked == [("reload", {}), ("model", {"name": "pi"})]
+    office.ready["model"] = ProtocolError("model: got 'pi', expected another")
+    assert say() == []  # it was asked after the reload, and waits for it
+    office.ready["reload"] = {"text": "reloading"}
+    sink.service()
+    replies = [OscMessage(ear.recv(2000)) for _ in range(3)]
+    assert [(r.address, r.params) for r in replies] == [
+        ("/stemd/done", ["/stemd/reload"]),
+        ("/stemd/fail", ["/stemd/model", "model: got 'pi', expected another"]),
+        ("/stemd/synced", [5]),
+    ]
+    assert say(osc.message("/stemd/sync", 6)) == [("/stemd/synced", [6])]
+
+
+def test_the_daemon_is_asked_from_this_machine_only(sink, office):
+    said = []
+    sink._inlet.send = lambda packet, peer: said.append(OscMessage(packet))
+    sink._inlet._gate = Gate(None)
+    for op, *arguments in (("reload",), ("model", "pi"), ("profile", "tight")):
+        sink._inlet.take(osc.message(f"/stemd/{op}", *arguments), ("192.0.2.1", 9))
+        assert (said[-1].address, said[-1].params[0]) == ("/stemd/fail", f"/stemd/{op}")
+        assert "another machine" in said[-1].params[1]
+    assert office.asked == []
+
+
+def test_orders_wait_in_a_short_queue(sink, say, office):
+    replies = say(*[osc.message("/stemd/profile", "tight")] * 20)
+    assert len(replies) == 4
+    assert {address for address, _ in replies} == {"/stemd/fail"}
+
+
+def test_without_a_daemon_nothing_is_promised(say):
+    ((address, (what, why)),) = say(osc.message("/stemd/reload"))
+    assert (address, what) == ("/stemd/fail", "/stemd/reload")
+    assert "daemon" in why
 
 
 def test_bundles_work_and_time_tags_never_wait(say, status):

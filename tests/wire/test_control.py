@@ -53,6 +53,17 @@ def test_settings_know_their_place():
     ]
 
 
+def test_drums_and_tempo_know_their_place():
+    fields = {"feed": "drummer", "drum": "hihat", "drum_threshold": 2, "tempo_low_bpm": 90}
+    assert decode_settings(fields, FEEDS) == [
+        Setting("drum_threshold", 1, 2, 2.0),
+        Setting("tempo_low_bpm", 1, 0, 90.0),
+    ]
+    assert decode_settings({"stem": "mix", "pitch_confidence": 0.5}, FEEDS) == [
+        Setting("pitch_confidence", 0, 0, 0.5)
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
@@ -70,6 +81,11 @@ def test_settings_know_their_place():
         ({"stem": "bass", "mute": "yes"}, "mute: got 'yes', expected a number"),
         ({"stem": "bass", "gain": 10**400}, "gain: got a huge number"),
         ({"stem": "bass", "gain": 1, "volume": 3}, "set: got 'volume'"),
+        ({"drum_threshold": 2}, "drum_threshold: got no drum, expected drum to be one of"),
+        ({"drum": "cowbell", "drum_threshold": 2}, "drum: got 'cowbell', expected one of kick"),
+        ({"drum": "kick", "drum_threshold": 0}, "drum_threshold: got 0, expected 0.1 to 10"),
+        ({"stem": "bass", "pitch_low_hz": 5}, "pitch_low_hz: got 5, expected 20 to 5000"),
+        ({"tempo_lock": 2}, "tempo_lock: got 2, expected true or false"),
     ],
 )
 def test_bad_settings_are_refused_with_a_sentence(fields, complaint):
