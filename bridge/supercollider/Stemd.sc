@@ -21,7 +21,7 @@ Stemd {
 
 	var <addr, <server, <rate, <pattern;
 	var <values, busses, actions, knobActions;
-	var listener, keeper, <lastHeard;
+	var listener, keeper, subscription, <lastHeard;
 
 	*new { |host = "127.0.0.1", port = 9700, server, rate = 60|
 		^super.new.init(NetAddr(host, port), server ? Server.default, rate)
@@ -58,7 +58,8 @@ Stemd {
 	stop {
 		listener !? { thisProcess.removeOSCRecvFunc(listener) };
 		keeper !? { keeper.stop };
-		listener = keeper = nil;
+		subscription !? { addr.sendMsg('/stemd/unsubscribe', subscription) };
+		listener = keeper = subscription = nil;
 	}
 
 	free {
@@ -186,6 +187,7 @@ Stemd {
 		if(parts[1] != "stemd") { ^this };
 		lastHeard = Main.elapsedTime;
 		if(msg[0] == '/stemd/error') { "stemd: % (%)".format(msg[2], msg[1]).warn; ^this };
+		if(msg[0] == '/stemd/subscribed') { subscription = msg[1]; ^this };
 		number = msg[1];
 		if(number.isNumber.not) { ^this };
 		key = parts[2..].join($/).asSymbol;

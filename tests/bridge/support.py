@@ -93,6 +93,11 @@ class Speaker:
         """As another client would."""
         self.desk.set([Setting(name, 0, SOURCES.index(source), value)])
 
+    @property
+    def subscriptions(self) -> int:
+        """How many are served."""
+        return len(self._sink._clients)
+
     def close(self) -> None:
         """Silence."""
         self._stop.set()

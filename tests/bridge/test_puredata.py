@@ -161,6 +161,32 @@ def test_knobs_turn_both_ways(speaker, tmp_path):
         assert speaker.desk.rev == rev + 1
 
 
+def test_others_are_served_beside_it(speaker, tmp_path):
+    """A second Pd, and liblo's oscdump on a port of its own; when they go, nobody notices."""
+    if shutil.which("oscdump") is None:
+        pytest.skip("oscdump (liblo-tools) is not installed")
+    port = free_port(socket.SOCK_DGRAM)
+    dump = subprocess.Popen(["oscdump", "-L", str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        with pure_data(tmp_path, speaker.port, ["stemd-drums-kick"]) as first:
+            subscribe = ["/stemd/subscribe", "sffi", "/stemd/drums/kick", "60", "10", str(port)]
+            subprocess.run(["oscsend", "127.0.0.1", str(speaker.port), *subscribe], check=True)
+            other = tmp_path / "other"
+            other.mkdir()
+            with pure_data(other, speaker.port, ["stemd-drums-kick"]) as second:
+                first.until("stemd-drums-kick", number(0.79, 0.81), "a kick")
+                second.until("stemd-drums-kick", number(0.79, 0.81), "a kick")
+                line = dump.stdout.readline()
+                assert re.search(r"/stemd/drums/kick(/\w+)? [fi] ", line), line
+            dump.kill()
+            n = len(first.values("stemd-drums-kick"))
+            wait_until(lambda: len(first.values("stemd-drums-kick")) > n + 3, "more kicks")
+    finally:
+        dump.kill()
+        dump.wait()
+        dump.stdout.close()
+
+
 def test_it_follows_a_daemon(daemon, tmp_path):
     """All the way from the demo loop."""
     with pure_data(tmp_path, daemon.osc_in, ["stemd-mix-level", "stemd-drums-onset"]) as pd:

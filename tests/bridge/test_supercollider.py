@@ -129,8 +129,10 @@ def test_it_hears_and_is_heard(speaker, tmp_path):
             notes = {(float(n), round(float(v), 3)) for n, v in until(lines, "note")}
             assert (57.0, 0.7) in notes
             assert {n for n, _ in notes} <= {0.0, 57.0}
+            assert speaker.subscriptions == 1
             speaker.turn("gain", 0.25, "other")
             until(lines, "done")
+            wait_until(lambda: speaker.subscriptions == 0, "its farewell", patience_s=5.0)
             assert ["other/gain", "0.25"] in said(lines, "knob")
             assert "stem: got drum, expected one of" in " ".join(said(lines, "refused")[0])
             assert not [line for line in lines if line.startswith(("ERROR", "WARNING: stemd"))]
