@@ -134,6 +134,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("osc_sent", "<i8"),
         ("osc_errors", "<i8"),
         ("osc_received", "<i8"),
+        ("osc_clients", "<i8"),
         ("midi_sent", "<i8"),
         ("midi_dropped", "<i8"),  # messages there was no port for
         ("requests", "<i8"),

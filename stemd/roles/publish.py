@@ -184,6 +184,7 @@ class Publish:
         section["osc_errors"] = sum(sink.errors for sink in senders)
         if self._osc:
             section["osc_received"] = self._osc.received
+            section["osc_clients"] = self._osc.clients
         if self._midi:
             section["midi_sent"] = self._midi.sent
             section["midi_dropped"] = self._midi.errors

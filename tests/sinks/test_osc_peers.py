@@ -1,6 +1,8 @@
 """OSC between stemd and programs of others."""
 
 import contextlib
+import ctypes
+import ctypes.util
 import os
 import re
 import shutil
@@ -9,8 +11,10 @@ import subprocess
 import threading
 
 import pytest
+from pythonosc.osc_message import OscMessage
 
 from stemd.sinks.osc import OscSink
+from stemd.wire import osc
 
 from .osc_support import FACTS, make_sink
 from .support import SPEC, free_port, make_hop, wait_until
@@ -69,6 +73,77 @@ def test_oscdump_reads_us(desk):
             ],
         )
     assert all(re.search(r"/stemd/\S+ [fi] \S+$", line) for line in said)
+
+
+class Immediately(ctypes.Structure):
+    """liblo's time tag, as a value."""
+
+    _fields_ = (("sec", ctypes.c_uint32), ("frac", ctypes.c_uint32))
+
+
+@pytest.fixture
+def liblo():
+    name = ctypes.util.find_library("lo")
+    if name is None:
+        pytest.skip("liblo is not installed")
+    lib = ctypes.CDLL(name)
+    for made in ("lo_message_new", "lo_bundle_new", "lo_message_serialise", "lo_bundle_serialise"):
+        getattr(lib, made).restype = ctypes.c_void_p
+    lib.lo_bundle_new.argtypes = [Immediately]
+    lib.lo_message_add_float.argtypes = [ctypes.c_void_p, ctypes.c_float]
+    lib.lo_message_add_int32.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    lib.lo_message_add_string.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    lib.lo_bundle_add_message.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    lib.lo_message_serialise.argtypes = [ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 2]
+    lib.lo_bundle_serialise.argtypes = [ctypes.c_void_p] * 3
+    return lib
+
+
+def lo_message(lib, values):
+    message = lib.lo_message_new()
+    adds = {
+        int: lib.lo_message_add_int32,
+        float: lib.lo_message_add_float,
+        str: lambda m, text: lib.lo_message_add_string(m, text.encode()),
+    }
+    for value in values:
+        adds[type(value)](message, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("address", "values"),
+    [
+        ("/stemd/vocals/gain", (0.5,)),
+        ("/stemd/subscribe", ("/stemd/*/level", 60.0, 10.0, 9005)),
+        ("/stemd/subscribed", (2**31 - 1, "/stemd", 1.5)),
+        ("/a", ("", "abc", "abcd", -1)),
+        ("/stemd/shutdown", ()),
+    ],
+)
+def test_liblo_writes_our_messages(liblo, address, values):
+    size = ctypes.c_size_t()
+    made = liblo.lo_message_serialise(
+        lo_message(liblo, values), address.encode(), None, ctypes.byref(size)
+    )
+    assert ctypes.string_at(made, size.value) == osc.message(address, *values)
+
+
+def test_liblo_writes_our_bundles(liblo, stage):
+    """Every packet of a tick, byte for byte, from what is in it."""
+    stage.write(make_hop(0, rms=0.1, peak=0.5, f0_hz=220, onset=1, onset_count=7, note=60, kick=1))
+    stage.tick(1.0)
+    assert len(stage.packets) > 5
+    for packet in stage.packets:
+        bundle = liblo.lo_bundle_new(Immediately(0, 1))
+        for data in osc.messages(packet):
+            message = OscMessage(data)
+            liblo.lo_bundle_add_message(
+                bundle, message.address.encode(), lo_message(liblo, message.params)
+            )
+        size = ctypes.c_size_t()
+        made = liblo.lo_bundle_serialise(bundle, None, ctypes.byref(size))
+        assert ctypes.string_at(made, size.value) == packet
 
 
 PATCH = """#N canvas 0 0 400 300 10;
