@@ -302,7 +302,7 @@ def test_reload_changes_what_changed_and_refuses_what_is_wrong(tmp_path: Path) -
     daemon.start()
     try:
 
-        def ask(op: str, condition: Any) -> Any:
+        def ask(op: str, condition: Any, **fields: Any) -> Any:
             """A client's request, while the daemon is supervised."""
             with stemd.client.connect(control_port=control, timeout_s=10.0) as client:
                 import threading
@@ -311,7 +311,7 @@ def test_reload_changes_what_changed_and_refuses_what_is_wrong(tmp_path: Path) -
 
                 def request() -> None:
                     try:
-                        answer.append(client.control(op))
+                        answer.append(client.control(op, **fields))
                     except Exception as error:
                         answer.append(error)
 
@@ -340,6 +340,13 @@ def test_reload_changes_what_changed_and_refuses_what_is_wrong(tmp_path: Path) -
             lambda: daemon.poll(0.01) and daemon.status.state is State.RUNNING, START_S, "running"
         )
         assert int(daemon.status.separate["hop_length"]) == 128
+        refusal = ask("model", lambda: True, name="nobody")
+        assert "nobody" in str(refusal)
+        assert daemon.status.state is State.RUNNING
+        ask("profile", lambda: int(daemon.status.separate["hop_length"]) == 512, name="quality")
+        # Until the daemon ends, it stands above the file.
+        ok, sentence = daemon.reload()
+        assert (ok, sentence) == (True, "nothing changed")
     finally:
         daemon.stop()
 

@@ -42,6 +42,7 @@ _STRENGTH = np.array(
     ]
 )
 assert len(_STRENGTH) == len(_ENVELOPE)  # an envelope follows an event
+_STRUCK = _FEATURE[_ENVELOPE]
 
 
 class Board:
@@ -97,7 +98,7 @@ class Board:
         self._features = rows
         self._current = None
         self._envelopes *= self._decay
-        struck = np.where(rows[:, _FEATURE[_ENVELOPE]] > 0.0, rows[:, _STRENGTH], np.float32(0.0))
+        struck = np.where(rows[:, _STRUCK] > 0.0, rows[:, _STRENGTH], np.float32(0.0))
         np.maximum(self._envelopes, struck, out=self._envelopes)
 
     @property

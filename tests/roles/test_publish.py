@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import zmq
 
 import stemd.client
 import stemd.wire
-from stemd.config import Config, FeedConfig, OscConfig, ZeroMQConfig
+from stemd.config import Config, FeedConfig, MixerConfig, OscConfig, ZeroMQConfig
 from stemd.errors import EXIT_DEVICE, EXIT_OK, StemdError
 from stemd.outbox import Outbox
 from stemd.ring import Ring
@@ -174,6 +175,48 @@ def test_clients_turn_the_mixer_both_ways(stage):
         heard = b""
         while b"/stemd/two/bass/mute" not in heard:
             heard = stage.ear.recv(2000)
+
+
+def with_osc(stage, **more):
+    """Change the stage's [osc] before it starts; returns where it listens."""
+    osc_config = dataclasses.replace(stage.config.osc, **more)
+    stage.config = dataclasses.replace(stage.config, osc=osc_config)
+    host, _, port = osc_config.listen.partition(":")
+    return host, int(port)
+
+
+def test_a_subscriber_is_served_until_it_is_silent(stage):
+    place = with_osc(stage, targets=())
+    stage.start()
+    stage.ear.sendto(osc.message("/stemd/subscribe", "/stemd/two/bass/level", 60, 1), place)
+    wait_until(lambda: stage.count("osc_clients") == 1, "the subscription")
+    heard = b""
+    while b"/stemd/two/bass/level" not in heard:
+        stage.play()
+        heard = stage.ear.recv(2000)
+    wait_until(lambda: stage.count("osc_clients") == 0, "its end")
+
+
+def test_words_presets_and_browsers_have_their_doors(stage):
+    text_port, query_port = stage.ear.getsockname()[1], free_port()
+    place = with_osc(
+        stage, targets=(), text_targets=(f"127.0.0.1:{text_port}",), query_port=query_port
+    )
+    preset = {"dark": MixerConfig(mute=("vocals",))}
+    stage.config = dataclasses.replace(stage.config, preset=preset)
+    stage.start()
+    assert b"/stemd/startup" in stage.ear.recv(2000)
+    stage.ear.sendto(osc.message("/stemd/preset", "dark"), place)
+    assert stage.ear.recv(2000).startswith(b"/stemd/done")
+    assert stage.status.mixer["mute"][:, 0].tolist() == [1, 1]
+    url = f"http://127.0.0.1:{query_port}/stemd/two/vocals/mute?VALUE"
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as reply:
+        assert json.load(reply) == {"VALUE": [1]}
+    with stage.connect() as client:
+        assert client.control("get")["presets"] == ["dark"]
+        assert client.control("preset", name="dark")["feeds"]["main"]["stems"]["vocals"]["mute"]
+        client.control("tap", feed="two")
+    assert stage.status.mixer["tap_count"].tolist() == [0, 1]
 
 
 def test_a_change_of_state_is_told_at_once_without_audio(stage):
