@@ -109,7 +109,8 @@ class OscEvents:
         self._spec = spec
         self._say = say
         self._log = log
-        # Notes and chords are of the audio that leaves with them, which is older than the newest.
+        # Notes are of the audio that leaves with them, which is older than the newest input.
+        self._delays = [_delay(spec, event) for event in EVENTS]
         self._behind = spec.feature_latency - spec.latency
         bases = addresses.bases(prefix, feeds)
         n_rows = len(bases) * len(SOURCES)
@@ -146,7 +147,7 @@ class OscEvents:
                 chord = self._chord(row)
                 self._say([chord])
                 if self._log:
-                    self._log.write(hop, row, addresses.CHORD, self._behind, chord[2])
+                    self._log.write(hop, row, addresses.CHORD, 0.0, chord[2])
 
     def tick(self, now: float) -> None:
         """Say counts and what lasts again, when it is time."""
@@ -170,7 +171,7 @@ class OscEvents:
         value = float(rows[row, _VALUE[k]])
         counts = self._counts[row]
         counts[k] = int(rows[row, _COUNT[k]]) if _COUNT[k] >= 0 else counts[k] + 1
-        offset = float(rows[row, _OFFSET[k]]) if _OFFSET[k] >= 0 else 0.0
+        offset = float(rows[row, _OFFSET[k]]) if _OFFSET[k] >= 0 else -float(self._delays[k])
         ms = 1e3 / self._spec.samplerate
         age_ms = max(since_ms + (self._spec.feature_latency - offset) * ms, 0.0)
         self._say([(*heads.value, value), (*heads.count, counts[k]), (*heads.age, age_ms)])
@@ -199,6 +200,13 @@ class OscEvents:
     def _chord(self, row: int) -> Element:
         (head,) = self._chords[row]
         return (*head, osc.clip_int(round(float(self._lasting[row, 2]))))
+
+
+def _delay(spec: StreamSpec, event: addresses.Event) -> int:
+    """How long before its hop an event lies, whole hops in samples."""
+    if not event.delay_ms:
+        return 0
+    return max(1, round(spec.samples(event.delay_ms) / spec.hop_length)) * spec.hop_length
 
 
 def _head(address: str, tag: str) -> tuple[str, bytes]:

@@ -23,7 +23,7 @@ CENTROID_HZ = (50.0, 12_800.0)  # a centroid is 0…1, linear in octaves over th
 Scale = Literal["same", "db", "level", "note", "octaves", "peak", "envelope"]
 
 _DRUMS_ONLY = ("drums",)
-_TUNED = ("vocals", "bass", "other")  # what plays notes; a chord of several is `chord`
+_TUNED = tuple(name for name in SOURCES if name not in _DRUMS_ONLY)  # what has notes and chords
 FEED = ()  # in place of sources: one for the whole feed, without a source in its address
 
 
@@ -73,7 +73,8 @@ LEVELS = (
     *(Level(f"band/{i + 1}", "bands", f"band_{i + 1}",
             f"RMS from {edge:g} Hz, linear in dB over -60…0 dBFS", "level")
       for i, edge in enumerate(BAND_EDGES_HZ)),
-    *(Level(f"chroma/{name}", "chroma", f"chroma_{name}", "strength of a pitch class", step=0.01)
+    *(Level(f"chroma/{name}", "chroma", f"chroma_{name}", "strength of a pitch class", step=0.01,
+            sources=_TUNED)
       for name in PITCH_CLASSES),
 )  # fmt: skip
 
@@ -90,12 +91,13 @@ class Event:
     sources: Sequence[str] = SOURCES
     count: str = ""  # feature that counts; empty: counted where it is sent
     offset: str = ""  # feature that says how far into its hop it happened, samples
+    delay_ms: float = 0.0  # how long its detector listens before it tells
 
 
 EVENTS = (
     Event("onset", "onset", "onset", "onset_strength", "strength of the newest onset",
           count="onset_count", offset="onset_offset"),
-    *(Event(drum, "hits", drum, drum, f"velocity of the newest {drum}", _DRUMS_ONLY)
+    *(Event(drum, "hits", drum, drum, f"velocity of the newest {drum}", _DRUMS_ONLY, delay_ms=11.0)
       for drum in DRUMS),
     Event("beat", "tempo", "beat", "tempo_confidence", "how sure the newest beat is", FEED,
           count="beat_count"),
@@ -104,7 +106,7 @@ EVENTS = (
 # Notes and chords last: sent at once when they change, and each second.
 NOTE, NOTE_VELOCITY, NOTE_COUNT, CHORD = "note", "note/velocity", "note/count", "chord"
 NOTE_SOURCES: Sequence[str] = _TUNED
-CHORD_SOURCES: Sequence[str] = tuple(name for name in SOURCES if name != "drums")
+CHORD_SOURCES: Sequence[str] = _TUNED
 
 # Per stream, once a second and on change.
 STATE, ALIVE, LATENCY_MS, LOAD = "state", "alive", "latency_ms", "load"

@@ -12,10 +12,11 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from stemd import __version__
+from stemd.processors.drums import Drums
 from stemd.sinks.osc import Vitals
 from stemd.sinks.osc_events import OscEvents
 from stemd.sinks.osc_sender import OscSender
-from stemd.spec import DRUMS, FEATURES, GROUPS, LIGHT_GROUPS, SOURCES
+from stemd.spec import DRUMS, FEATURES, GROUPS, LIGHT_GROUPS, PROFILES, SOURCES, StreamSpec
 from stemd.wire import osc
 
 from .osc_support import FACTS, TWO_FEEDS, Stage, hear, make_sink
@@ -223,7 +224,7 @@ def test_a_hit_leaves_at_once_with_count_and_age(stage, drum):
         said = stage.take()
         age = said.pop(f"/stemd/drums/{drum}/age_ms")
         assert said == {f"/stemd/drums/{drum}": velocity, f"/stemd/drums/{drum}/count": k + 1}
-        assert 256 / 48 <= age < 1000
+        assert 3 * 256 / 48 <= age < 1000  # its hop, and the two the detector waited
         stage.write(make_hop(k))
         assert stage.take() == {}
     stage.tick(1.0)
@@ -235,6 +236,12 @@ def test_a_hit_of_another_row_is_not_a_drum(stage):
     hop["features"][0, [0, 1, 3, 4], FEATURES.index("kick")] = 1.0
     stage.write(hop)
     assert stage.take() == {}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_hit_is_as_old_as_its_detector_is_late(desk, profile):
+    spec = StreamSpec.of(profile, 48_000)
+    assert Stage(desk, spec).sink._events._delays[1:4] == [Drums(spec).latency] * 3
 
 
 def note_hop(k, number, velocity=0.0, count=0):
