@@ -1,0 +1,179 @@
+"""Chroma: spectral peaks folded into twelve pitch classes, and the chord they make."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from stemd.kernels.jit import kernel
+
+FAINT = 1e-4  # of the highest peak's power: peaks 40 dB below are none
+TRIAD = 0.25  # least strength of each of a chord's three notes: one note's partials are no chord
+CLEAR = 0.78  # least likeness of a chord; twelve equal classes have 0.5
+BETTER = 0.03  # by how much a new chord must be more like than the old
+
+
+@kernel(
+    "void(complex64[:, ::1], complex64[:, :, ::1], int64, float32[:, ::1])",
+    fastmath=True,
+)
+def source_powers(spectra, masked, first, powers):
+    """Power of a range of bins, of the mix, the masked stems, and what they leave of the mix.
+
+    spectra : (c, f) complex64
+    masked : (3, c, f) complex64
+    first : bin that powers[:, 0] is of
+    powers : (5, n) float32, overwritten
+    """
+    n = powers.shape[1]
+    powers[:] = np.float32(0.0)
+    p, p0, p1, p2, rest = powers[0], powers[1], powers[2], powers[3], powers[4]
+    for c in range(spectra.shape[0]):
+        # slices: with an index sum numba checks for negatives and LLVM does not vectorise
+        x = spectra[c].view(np.float32)[2 * first : 2 * (first + n)]
+        y0 = masked[0, c].view(np.float32)[2 * first : 2 * (first + n)]
+        y1 = masked[1, c].view(np.float32)[2 * first : 2 * (first + n)]
+        y2 = masked[2, c].view(np.float32)[2 * first : 2 * (first + n)]
+        for f in range(n):
+            re, im = 2 * f, 2 * f + 1
+            p[f] += x[re] * x[re] + x[im] * x[im]
+            p0[f] += y0[re] * y0[re] + y0[im] * y0[im]
+            p1[f] += y1[re] * y1[re] + y1[im] * y1[im]
+            p2[f] += y2[re] * y2[re] + y2[im] * y2[im]
+            left_re = x[re] - y0[re] - y1[re] - y2[re]
+            left_im = x[im] - y0[im] - y1[im] - y2[im]
+            rest[f] += left_re * left_re + left_im * left_im
+
+
+@kernel("float64(float32[::1], int64, float64, float64, float64[::1])")
+def fold_peaks(powers, first, bin_hz, keep, sums):
+    """Add the amplitude of each spectral peak to its pitch class; returns the highest peak's power.
+
+    powers : (n,) float32, of bins from `first`
+    keep : of the sums of earlier frames
+    sums : (12,) float64, running, c first; A is 440 Hz
+    """
+    for k in range(12):
+        sums[k] *= keep
+    top = np.float32(0.0)
+    for f in range(1, powers.shape[0] - 1):
+        top = max(top, powers[f])
+    if not (top > 0.0 and top < math.inf):
+        return 0.0
+    least = np.float32(FAINT) * top
+    for f in range(1, powers.shape[0] - 1):
+        here = powers[f]
+        if not (here > least and here >= powers[f - 1] and here > powers[f + 1]):
+            continue
+        # the top of a parabola through the logarithms: a window's main lobe is nearly one
+        below = math.log(max(powers[f - 1] / here, 1e-9))
+        above = math.log(max(powers[f + 1] / here, 1e-9))
+        curve = below + above
+        off = 0.5 * (below - above) / curve if curve < 0.0 else 0.0
+        pitch = 69.0 + 12.0 * math.log2((first + f + off) * bin_hz / 440.0)
+        nearest = math.floor(pitch + 0.5)
+        astray = 2.0 * (pitch - nearest)
+        # between two classes it is neither
+        sums[int(nearest) % 12] += (1.0 - keep) * math.sqrt(here) * (1.0 - astray * astray)
+    return float(top)
+
+
+@kernel("float64(float64[::1], int64)")
+def likeness(strengths, chord):
+    """Cosine of the angle between twelve strengths, the largest 1, and a triad; 0 if one is weak.
+
+    chord : 1 ... 12 major on c ... b, 13 ... 24 minor
+    """
+    root = (chord - 1) % 12
+    third = (root + (4 if chord <= 12 else 3)) % 12
+    fifth = (root + 7) % 12
+    if min(strengths[root], strengths[third], strengths[fifth]) < TRIAD:
+        return 0.0
+    whole = 0.0
+    for k in range(12):
+        whole += strengths[k] * strengths[k]
+    return (strengths[root] + strengths[third] + strengths[fifth]) / math.sqrt(3.0 * whole)
+
+
+@kernel("int64(float64[::1], int64[::1], int64)")
+def choose_chord(strengths, state, patience):
+    """The chord, with hysteresis.
+
+    strengths : (12,) float64, the largest 1
+    state : (3,) int64, running; the chord told (0: none), its rival, hops the rival has led
+    patience : hops a rival must lead
+    """
+    best, best_like = 0, CLEAR
+    for chord in range(1, 25):
+        like = likeness(strengths, chord)
+        if like > best_like:
+            best, best_like = chord, like
+    old = state[0]
+    if old > 0 and best != old:
+        like = likeness(strengths, old)
+        if like > CLEAR - BETTER and like + BETTER > best_like:
+            best = old
+    if best == old:
+        state[1], state[2] = old, 0
+        return old
+    if best != state[1]:
+        state[1], state[2] = best, 0
+    state[2] += 1
+    if state[2] >= patience:
+        state[0], state[2] = best, 0
+    return state[0]
+
+
+@kernel(
+    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], boolean[::1], int64, float64, float64,"
+    "float64, int64, float32[:, ::1], float64[:, :, ::1], int64[:, :, ::1], float64[::1],"
+    "int64, int64, float32[:, :, ::1])"
+)
+def track_chroma(
+    spectra,
+    masked,
+    plays,
+    first,
+    bin_hz,
+    keep,
+    quiet,
+    patience,
+    powers,
+    sums,
+    chords,
+    strengths,
+    chroma_column,
+    chord_column,
+    out,
+):
+    """Chroma and chord of every source from its newest spectrum.
+
+    spectra, masked : (b, c, f), (b, 3, c, f) complex64
+    plays : (1 + s,) bool, False: stays 0
+    first, bin_hz, keep : see `fold_peaks`
+    quiet : power of a peak below which a source is silent: 0 is told, and the past fades
+    patience : see `choose_chord`
+    powers : (5, n) float32, overwritten
+    sums, chords : (b, 1 + s, 12) float64, (b, 1 + s, 3) int64, running
+    strengths : (12,) float64, overwritten
+    out : (b, 1 + s, features) float32; 12 columns from `chroma_column` and one overwritten
+    """
+    for b in range(out.shape[0]):
+        source_powers(spectra[b], masked[b], first, powers)
+        for source in range(out.shape[1]):
+            row, total = out[b, source], sums[b, source]
+            for k in range(12):
+                row[chroma_column + k] = np.float32(0.0)
+            row[chord_column] = np.float32(0.0)
+            if not plays[source]:
+                continue
+            loud = fold_peaks(powers[source], first, bin_hz, keep, total) > quiet
+            top = np.max(total)
+            if not (loud and top > 0.0):
+                chords[b, source] = 0
+                continue
+            for k in range(12):
+                strengths[k] = total[k] / top
+                row[chroma_column + k] = np.float32(strengths[k])
+            row[chord_column] = np.float32(choose_chord(strengths, chords[b, source], patience))
