@@ -351,9 +351,9 @@ def swing(heard, stats, pendulum, lock, lengths, follow, column, out):
         samples since something was heard
     lock : (b,) int32; not 0: the period stays
     lengths : (5,) float64, samples: frame, hop, unfinished frame, detection delay, second
-    follow : (6,) float64: belief that starts and moves the pendulum, below which it swings freely;
+    follow : (7,) float64: belief that starts and moves the pendulum, below which it swings freely;
         samples of silence that stop it; pull per beat; share of the newest period per hop; ratio of
-        periods from which it jumps
+        periods from which it is another tempo, and the belief that takes
     column : of tempo_bpm in `out`; confidence, beat, phase and count follow
     out : (b, source, features) float32, the mix's five columns overwritten
     """
@@ -367,9 +367,10 @@ def swing(heard, stats, pendulum, lock, lengths, follow, column, out):
         if belief > follow[0]:
             started = period == 0.0
             off = abs(heard_period / period - 1.0) if period > 0.0 else 1.0
-            if started or (lock[b] == 0 and off > follow[5]):
+            near = off <= follow[5]
+            if started or (lock[b] == 0 and not near and belief > follow[6]):
                 period = heard_period
-            elif lock[b] == 0:
+            elif lock[b] == 0 and near:
                 period += follow[4] * (heard_period - period)
         elif quiet > follow[2]:
             period, phase = 0.0, 0.0
@@ -381,7 +382,9 @@ def swing(heard, stats, pendulum, lock, lengths, follow, column, out):
                 phase = target - math.floor(target) - hop / period
             error = target - phase - hop / period
             error -= math.floor(error + 0.5)
-            pull = follow[3] * belief * error if belief > follow[1] else 0.0
+            # the phase of another tempo is none of ours
+            heed = belief > follow[1] and abs(heard_period / period - 1.0) <= follow[5]
+            pull = follow[3] * belief * error if heed else 0.0
             # at most half as fast again: a beat can come early or late, not twice or never
             phase += hop / period * (1.0 + min(max(pull, -0.5), 0.5))
             if phase >= 1.0:

@@ -22,17 +22,18 @@ KNEE = 1e-3  # -60 dBFS: below it levels are linear, so that hum does not count
 LAG_MS = 11.0  # a rise is measured over this time, as in `Onset`
 USUAL_S = 4.0  # memory of what flux is usual
 FLOOR = 0.03  # nats: a deviation of flux below this is no music
-USUAL_BPM, OCTAVES = 120.0, 1.0  # the likeliest tempo, and how far others are from it
-PRIOR = 0.4  # weight of that, per second
+USUAL_BPM, OCTAVES = 120.0, 0.7  # the likeliest tempo, and how far others are from it
+PRIOR = 2.0  # weight of that, per second
 EVIDENCE = 1.0  # weight of standardised flux at the beat, per second
-HALFWAY = 0.3  # of that weight: what falls between two beats belongs to them
+HALFWAY = 0.5  # of that weight: what falls between two beats belongs to them
 STEADY = 100.0  # the larger, the less a period changes from beat to beat
 ANEW = 1e-3  # share of belief that begins anew at each beat, so that tempo may jump
 BELIEVED, FREE = 0.3, 0.1  # belief to start, to be followed
 SILENCE_S = 30.0  # ends the beats
 PULL = 2.0  # an error of phase is down to 14 % after a beat
-SETTLE_S = 0.2  # in which the period follows
+SETTLE_S = 1.0  # in which the period follows
 JUMP = 0.06  # from this ratio on it is another tempo
+BELIEVED_OVER = 0.6  # belief in another tempo to leave one for it
 LEAD_FRAMES = 2.0  # flux is expected two frames after the filter's beat
 FLUX_DELAY_MS = (
     16.0  # from an attack to the middle of its flux; found with bursts and rendered songs
@@ -101,7 +102,7 @@ class Tempo:
         )
         settle = -math.expm1(-spec.hop_s / SETTLE_S)
         silence = SILENCE_S * spec.samplerate
-        self._follow = np.array([BELIEVED, FREE, silence, PULL, settle, JUMP])
+        self._follow = np.array([BELIEVED, FREE, silence, PULL, settle, JUMP, BELIEVED_OVER])
         self._position = 0
         self._taps: list[list[int]] = [[] for _ in range(n_feeds)]
         self.lock = np.zeros(n_feeds, np.int32)
