@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from stemd.processors.loudness import Loudness
+from stemd.processors.drums import Drums
+from stemd.processors.meter import Meter
+from stemd.processors.notes import Notes
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Float32Array
+from stemd.processors.tempo import Tempo
 from stemd.spec import StreamSpec
 
 
 class Features:
-    """Loudness, onset and pitch of one hop after the separator has taken it.
+    """Everything there is to say about one hop after the separator has taken it.
 
     They describe the stems before any mixer gain, so that a fader causes no onset.
 
     Attributes
     ----------
-    loudness, onset, pitch : the processors
+    onset, meter, pitch, notes, drums, tempo : the processors
+        Their thresholds and ranges may be turned at any time.
     """
 
     latency = 0
 
     def __init__(self, spec: StreamSpec) -> None:
-        self.loudness = Loudness(spec)
         self.onset = Onset(spec)
+        self.meter = Meter(spec)
         self.pitch = Pitch(spec)
+        self.notes = Notes(spec)
+        self.drums = Drums(spec)
+        self.tempo = Tempo(spec)
         self._n_feeds = spec.n_feeds
 
     def process(
@@ -47,19 +54,28 @@ class Features:
         """
         if separator.fading.any():
             for feed in np.flatnonzero(separator.fading):
-                self.onset.mute(int(feed))
-        self.loudness.process(mix, stems, out)
-        self.onset.process(
-            separator.spectra, separator.masked, separator.frames, separator.masked_frames, out
-        )
+                self.seam(int(feed))
+        spectra, masked, onset = separator.spectra, separator.masked, self.onset
+        onset.process(spectra, masked, separator.frames, separator.masked_frames, out)
+        self.meter.process(mix, stems, spectra, masked, onset.flux, out)
         self.pitch.process(mix, stems, out)
+        self.notes.process(out)  # of onset, level and pitch
+        self.drums.process(spectra, masked, out)
+        self.tempo.process(onset.flux, out)  # of the bands, too
 
     def seam(self, feed: int) -> None:
         """Say before `process` that the hop holds a discontinuity: no onset for 30 ms."""
         self.onset.mute(feed)
+        self.drums.mute(feed)
 
     def reset(self, feed: int | None = None) -> None:
-        """Forget one feed's past, or every feed's; onset counts start again."""
-        self.loudness.reset(feed)
-        self.onset.reset(feed)
-        self.pitch.reset(feed)
+        """Forget one feed's past, or every feed's; counts start again."""
+        for processor in (
+            self.onset,
+            self.meter,
+            self.pitch,
+            self.notes,
+            self.drums,
+            self.tempo,
+        ):
+            processor.reset(feed)

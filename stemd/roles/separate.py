@@ -77,6 +77,7 @@ class Pipeline:
         self._hop_ns = spec.hop_length * SECOND_NS // spec.samplerate
         self._smoothing = min(spec.hop_s / LOAD_SMOOTHING_S, 1.0)
         self._mixer_rev = -1
+        self._taps = self.status.mixer["tap_count"].copy()
         self._paused = False
         self._utc_offset_ns = 0
         self._utc_read_ns = 0
@@ -162,8 +163,27 @@ class Pipeline:
                 self.mixer.set_solo(stem, bool(mixer["solo"][feed, stem]), feed)
                 mute = self._paused or bool(mixer["mute"][feed, stem])
                 self.mixer.set_mute(stem, mute, feed)
-        self.features.onset.threshold[:] = mixer["onset_threshold"][0]
+        self._tune(mixer)
         self.intake.flags |= FLAG_CONFIG
+
+    def _tune(self, mixer: Any) -> None:
+        """Thresholds and ranges of the features, and taps."""
+        features = self.features
+        features.onset.threshold[:] = mixer["onset_threshold"][0]
+        features.pitch.voiced[:] = mixer["pitch_confidence"]
+        features.drums.threshold[:] = mixer["drum_threshold"]
+        features.tempo.lock[:] = mixer["tempo_lock"]
+        # Of what is in the features already the newest sample came one hop before this one's.
+        newest_ns = self.intake.arrival_ns - self._hop_ns
+        for feed in range(self.spec.n_feeds):
+            low, high = mixer["tempo_low_bpm"][feed], mixer["tempo_high_bpm"][feed]
+            features.tempo.set_range(feed, float(low), float(high))
+            for source in range(len(SOURCES)):
+                low, high = mixer["pitch_low_hz"][feed], mixer["pitch_high_hz"][feed]
+                features.pitch.set_range(source, float(low[source]), float(high[source]), feed)
+            if self._taps[feed] != mixer["tap_count"][feed]:
+                self._taps[feed] = mixer["tap_count"][feed]
+                features.tempo.tap(feed, (newest_ns - int(mixer["tap_ns"][feed])) * 1e-9)
 
     def _stamp(self, record: Any, started_ns: int) -> None:
         """Positions, times, flags and counters of the hop just made."""
