@@ -188,7 +188,12 @@ def endpoints(config: Config) -> tuple[tuple[str, str], ...]:
         places.append(("ZeroMQ", f"tcp://{z.bind}  {ports}"))
     if config.osc.enabled:
         control = f"; control on {config.osc.listen}" if config.osc.listen else ""
-        places.append(("OSC", f"to {', '.join(config.osc.targets) or 'nobody'}{control}"))
+        words = (
+            f"; words to {', '.join(config.osc.text_targets)}" if config.osc.text_targets else ""
+        )
+        browse = f"; OSCQuery on {config.osc.query_port}" if config.osc.query_port else ""
+        targets = ", ".join(config.osc.targets) or "nobody"
+        places.append(("OSC", f"to {targets}{words}{control}{browse}"))
     if config.output.enabled:
         places.append(("output", config.output.device or "default device"))
     return tuple(places)

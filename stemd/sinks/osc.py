@@ -194,7 +194,7 @@ class OscSink:
 
     def service(self) -> None:
         """Hear what came in, send what is due."""
-        self._clients.expire()
+        self._clients.service()
         if self._inlet:
             self._inlet.service()
         self._orders.service()

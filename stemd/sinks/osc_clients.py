@@ -12,6 +12,7 @@ from .osc_inlet import Arguments, Peer, host_of, numbers, word
 from .osc_levels import Board, Outlet
 
 MAX_CLIENTS = 16
+WISHES_PER_SERVICE = 4  # one of a stream of 64 feeds takes some ms
 MAX_PER_HOST = 8  # so that one machine leaves room for others
 TTL_S = 10.0
 TTL_RANGE_S = (1.0, 60.0)  # who is gone, or never was there, is sent to no longer than this
@@ -69,6 +70,7 @@ class OscClients:
         self._send = send
         self._clock = clock
         self._all: list[Subscription] = []
+        self._wishes = 0
 
     def __len__(self) -> int:
         return len(self._all)
@@ -82,11 +84,10 @@ class OscClients:
         """All outlets but this peer's own."""
         return [one.outlet for one in self._all if peer not in (one.sender, one.receiver)]
 
-    def expire(self) -> None:
+    def service(self) -> None:
         """Forget who was not heard of for too long."""
-        if self._all:
-            now = self._clock()
-            self._all = [one for one in self._all if now < one.expires]
+        self._wishes = 0
+        self._expire()
 
     def heard(self, peer: Peer) -> None:
         """Any message from a client keeps it."""
@@ -102,6 +103,9 @@ class OscClients:
         ProtocolError
             When nothing matches, the port cannot be meant, or there are too many.
         """
+        self._wishes += 1
+        if self._wishes > WISHES_PER_SERVICE:
+            raise ProtocolError("subscribe: got too many at once, expected them one by one")
         pattern = word(arguments)
         given = numbers(arguments[1:])
         rate_hz = _clamp(given[0] if given else self._rate_hz, RATE_RANGE_HZ)
@@ -110,7 +114,7 @@ class OscClients:
         wanted = addresses.matching(pattern, self._offered, below=True)
         if not wanted:
             raise ProtocolError(f"{pattern[:80]}: got no address it matches, expected one")
-        self.expire()
+        self._expire()
         old = [one for one in self._all if (one.receiver, one.pattern) == (receiver, pattern)]
         if not old:
             self._make_room(peer)
@@ -151,6 +155,11 @@ class OscClients:
         self._all = [other for other in self._all if other is not one]
         self._send(osc.message(self._done, self._unsubscribe), peer)
 
+    def _expire(self) -> None:
+        if self._all:
+            now = self._clock()
+            self._all = [one for one in self._all if now < one.expires]
+
     def _make_room(self, peer: Peer) -> None:
         host = host_of(peer)
         own = sum(host_of(one.sender) == host for one in self._all)
@@ -161,7 +170,7 @@ class OscClients:
 
     def _find(self, arguments: Arguments, peer: Peer) -> Subscription:
         wanted = int((numbers(arguments[:1]) or [0.0])[0])
-        self.expire()
+        self._expire()
         for one in self._all:
             if one.id == wanted and host_of(one.sender) == host_of(peer):
                 return one

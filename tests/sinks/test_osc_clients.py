@@ -190,9 +190,19 @@ def test_there_are_so_many_places_and_no_more(room):
         for port in range(20):
             wish = osc.message("/stemd/subscribe", "/stemd/mix/level")
             take(wish, (f"192.0.2.{host}", 5000 + port))
+            room.sink._clients.service()
         assert room.sink.clients <= min(osc_clients.MAX_PER_HOST * (host + 1), 16)
     assert room.sink.clients == osc_clients.MAX_CLIENTS
     assert room.sink.errors == 400 - osc_clients.MAX_CLIENTS
+
+
+def test_wishes_are_taken_a_few_at_a_time(room, ears):
+    room.sink._inlet.send = lambda packet, peer: None
+    wish = osc.message("/stemd/subscribe", "/stemd/mix/level")
+    for _ in range(100):
+        room.sink._inlet.take(wish, ears[0].getsockname())
+    assert room.sink.errors == 100 - osc_clients.WISHES_PER_SERVICE
+    assert room.sink.clients == 1
 
 
 def test_strangers_are_neither_obeyed_nor_answered(desk, status):
