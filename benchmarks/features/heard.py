@@ -23,4 +23,4 @@ class Heard:
     notes: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     tempo_bpm: float | None = None
     beats: np.ndarray | None = None
-    us: np.ndarray | None = None  # time of each hop, µs
+    us: np.ndarray | None = None  # processor time of each hop, µs; others on the machine cost none

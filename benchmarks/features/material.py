@@ -25,6 +25,7 @@ SONGS = {  # sections of the held-out songs with drums, by start in seconds
 }
 N_LOOPS = 10
 LOOP_S = 15
+FEWEST = 8  # onsets; a stem with fewer of them rests
 GRAIN = 64
 FRAME, HOP = 1024, 220  # of the offline detector, 5 ms
 STRONG, FAINT = 3.0, 1.2  # times the local mean absolute rise: surely an onset; perhaps one
@@ -72,8 +73,9 @@ def songs(samples: Path, cache: Path, count: int) -> list[Piece]:
             continue
         piece = Piece(f"{song}_{int(start_s):03d}s", "songs", sources)
         for stem, s in (("drums", 1), ("bass", 2)):
-            if np.abs(sources[s]).max() > 3e-3:
-                piece.onsets[stem] = annotate(sources[s])
+            events = annotate(sources[s])
+            if (~events.weak).sum() >= FEWEST:
+                piece.onsets[stem] = events
         pieces.append(piece)
     return pieces
 
