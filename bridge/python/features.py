@@ -47,6 +47,13 @@ for source in table:
     onsets = int(column(source, "onset").sum())
     print(f"{source:7} {level_db:6.1f} dBFS  {onsets:3} onsets")
 
+# A velocity is there in the one hop in which something was hit or a note began, else 0.
+for drum in ("kick", "snare", "hihat"):
+    print(f"{drum:7} {np.count_nonzero(column('drums', drum)):3} hits")
+begins = column("bass", "note_velocity") > 0
+print("bass notes (MIDI):", column("bass", "note")[begins].astype(int).tolist())
+print(f"tempo: {column('mix', 'tempo_bpm')[-1]:.1f} bpm, 0 while unknown")
+
 # %% Picture (needs matplotlib)
 import matplotlib.pyplot as plt
 
@@ -56,6 +63,10 @@ for axis, source in zip(axes, table, strict=True):
     axis.fill_between(when, column(source, "rms"), alpha=0.5)
     axis.vlines(when[column(source, "onset") > 0], 0, column("mix", "rms").max(), "C3", lw=0.7)
     axis.set_ylabel(source)
-axes[-1].set_xlabel("seconds; red: onsets")
+kicks = column("drums", "kick")
+axes[list(table).index("drums")].plot(
+    table["drums"][kicks > 0, 0], 0.9 * column("mix", "rms").max() * kicks[kicks > 0], "kv"
+)
+axes[-1].set_xlabel("seconds; red: onsets; black: kicks, as high as they were hit")
 figure.tight_layout()
 plt.show()

@@ -189,10 +189,15 @@ def test_others_are_served_beside_it(speaker, tmp_path):
 
 def test_it_follows_a_daemon(daemon, tmp_path):
     """All the way from the demo loop."""
-    with pure_data(tmp_path, daemon.osc_in, ["stemd-mix-level", "stemd-drums-onset"]) as pd:
+    names = ["mix-level_db", "drums-onset", "drums-kick", "bass-note", "tempo", "beat"]
+    with pure_data(tmp_path, daemon.osc_in, [f"stemd-{name}" for name in names]) as pd:
         pd.until("in", lambda v: v == "state 2", "the state")
-        pd.until("in", lambda v: re.fullmatch(r"mix level_db -\d.*", v), "the level")
+        pd.until("stemd-mix-level_db", number(-60.0, 0.0), "the level")
         pd.until("stemd-drums-onset", number(0.0, 1.0), "an onset")
+        pd.until("stemd-drums-kick", number(0.01, 1.0), "a kick")
+        pd.until("stemd-bass-note", number(20, 80), "a note of the bass")
+        pd.until("stemd-tempo", number(60, 200), "a tempo")
+        pd.until("stemd-beat", number(0.0, 1.0), "a beat")
 
 
 def test_it_waits_for_a_daemon(tmp_path):

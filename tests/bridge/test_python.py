@@ -52,6 +52,8 @@ def test_features_are_collected_by_name_and_time(daemon):
     assert column("mix", "rms").mean() > 1e-3  # the demo loop sounds
     assert column("mix", "onset").sum() >= 2
     assert set(np.unique(column("drums", "onset"))) <= {0.0, 1.0}
+    assert re.search(r"^kick +\d+ hits$", said, re.M)
+    assert re.search(r"^tempo: \d+\.\d bpm", said, re.M)
 
 
 def test_features_can_be_drawn(daemon, monkeypatch, tmp_path):
