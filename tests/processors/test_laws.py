@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from stemd.processors.features import Features
-from stemd.processors.loudness import Loudness
+from stemd.processors.meter import Meter
 from stemd.processors.mixer import Mixer
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
 from stemd.processors.seam import Seam
 from stemd.processors.separator import HopSeparator, Separator
 from stemd.processors.stft import Analysis, Synthesis
+from stemd.processors.tempo import Tempo
 from stemd.spec import FEATURES, N_FEATURES, PROFILES, SOURCES
 
 from .support import FixedMasks, spec_of
@@ -89,12 +90,31 @@ class SeamChain(Chain):
         return block
 
 
-class LoudnessChain(Chain):
-    make = Loudness
+class MeterChain(Chain):
+    make = Meter
 
     def step(self, hop):
-        self.processor.process(self.mix, self.stems, self.out)
+        core, flux = self.core, np.zeros(self.out.shape[:2], np.float32)
+        self.processor.process(self.mix, self.stems, core.spectra, core.masked, flux, self.out)
         return self.out.copy()
+
+
+class TempoChain(Chain):
+    def make(self, spec):
+        self.onset, self.meter = Onset(spec), Meter(spec)
+        return Tempo(spec)
+
+    def step(self, hop):
+        core, onset = self.core, self.onset
+        onset.process(core.spectra, core.masked, core.frames, core.masked_frames, self.out)
+        self.meter.process(self.mix, self.stems, core.spectra, core.masked, onset.flux, self.out)
+        self.processor.process(onset.flux, self.out)
+        return self.out.copy()
+
+    def reset(self):
+        super().reset()
+        self.onset.reset()
+        self.meter.reset()
 
 
 class OnsetChain(Chain):
@@ -129,7 +149,8 @@ CHAINS = [
     SeparatorChain,
     MixerChain,
     SeamChain,
-    LoudnessChain,
+    MeterChain,
+    TempoChain,
     OnsetChain,
     PitchChain,
     FeaturesChain,

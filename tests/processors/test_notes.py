@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemd.processors.loudness import Loudness
+from stemd.processors.meter import Meter
 from stemd.processors.notes import COUNT, NOTE, VELOCITY, Notes
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
@@ -285,8 +285,8 @@ def played(melody, partials, source, samplerate=48000):
         at = round(start * samplerate)
         audio[at : at + len(t)] += 0.2 * body * shape
     spec = spec_of("live", samplerate)
-    parts = Analysis(spec), Loudness(spec), Onset(spec), Pitch(spec), Notes(spec)
-    analysis, loudness, onset, pitch, notes = parts
+    parts = Analysis(spec), Meter(spec), Onset(spec), Pitch(spec), Notes(spec)
+    analysis, meter, onset, pitch, notes = parts
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     masked = np.zeros((1, 3, *analysis.spectra.shape[1:]), np.complex64)
     masked_frames = np.zeros((1, 3, *analysis.frames.shape[1:]), np.float32)
@@ -300,7 +300,7 @@ def played(melody, partials, source, samplerate=48000):
         masked[:, source - 1] = analysis.spectra
         masked_frames[:, source - 1] = analysis.frames
         onset.process(analysis.spectra, masked, analysis.frames, masked_frames, out)
-        loudness.process(mix, stems, out)
+        meter.process(mix, stems, analysis.spectra, masked, onset.flux, out)
         pitch.process(mix, stems, out)
         notes.process(out)
         rows.append(out[0, source].copy())
