@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stemd.processors.chroma import Chroma
 from stemd.processors.drums import Drums
 from stemd.processors.meter import Meter
 from stemd.processors.notes import Notes
@@ -22,7 +23,7 @@ class Features:
 
     Attributes
     ----------
-    onset, meter, pitch, notes, drums, tempo : the processors
+    onset, meter, pitch, notes, chroma, drums, tempo : the processors
         Their thresholds and ranges may be turned at any time.
     """
 
@@ -33,6 +34,7 @@ class Features:
         self.meter = Meter(spec)
         self.pitch = Pitch(spec)
         self.notes = Notes(spec)
+        self.chroma = Chroma(spec)
         self.drums = Drums(spec)
         self.tempo = Tempo(spec)
         self._n_feeds = spec.n_feeds
@@ -60,6 +62,7 @@ class Features:
         self.meter.process(mix, stems, spectra, masked, onset.flux, out)
         self.pitch.process(mix, stems, out)
         self.notes.process(out)  # of onset, level and pitch
+        self.chroma.process(spectra, masked, out)
         self.drums.process(spectra, masked, out)
         self.tempo.process(onset.flux, out)  # of the bands, too
 
@@ -75,6 +78,7 @@ class Features:
             self.meter,
             self.pitch,
             self.notes,
+            self.chroma,
             self.drums,
             self.tempo,
         ):
