@@ -29,6 +29,7 @@ from benchmarks.features.measures import (
     tempo_is_right,
 )
 from benchmarks.features.ours import Ours
+from benchmarks.features.report import add_peers, best_of_aubio, markdown, side_by_side
 from benchmarks.features.truth import MERGE_S, STEMS, Piece
 
 SWEPT = ("hfc", "complex", "specflux")
@@ -163,17 +164,6 @@ class Bench:
         return out
 
 
-def add_peers(
-    tables: dict[str, list[dict[str, Any]]], facts: dict[str, Any], other: dict[str, Any]
-) -> None:
-    """Put the peers' rows of another run beside ours: they do not change when ours do."""
-    if other["pieces"] != facts["pieces"]:
-        raise SystemExit("--peers: got a run on other music, expected one on the same")
-    facts["peers_of"] = other["date"]
-    for kind, rows in other["tables"].items():
-        tables[kind] += [row for row in rows if not row["system"].startswith("stemd")]
-
-
 def together(heard: Heard) -> tuple[np.ndarray, np.ndarray]:
     """Onsets of all stems' rows, those within 30 ms made one, told when the first is."""
     rows = [heard.onsets[stem] for stem in STEMS]
@@ -184,39 +174,6 @@ def together(heard: Heard) -> tuple[np.ndarray, np.ndarray]:
         if not kept or times[i] - times[kept[-1]] >= MERGE_S:
             kept.append(int(i))
     return times[kept], decided[kept]
-
-
-def best_of_aubio(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Only the setting of aubio that does best at each target, chosen with hindsight."""
-    kept, best = [], {}
-    for row in rows:
-        if row["system"].startswith("aubio") and row["system"].endswith(", mix"):
-            place = (row["part"], row["target"])
-            if place not in best or row["f1_50"] > best[place]["f1_50"]:
-                best[place] = row
-        else:
-            kept.append(row)
-    kept += [row | {"system": f"best aubio: {row['system']}"} for row in best.values()]
-    order = {name: i for i, name in enumerate(("mix", *STEMS, "kick", "snare", "hihat"))}
-    return sorted(kept, key=lambda r: (r["part"], order[r["target"]], -np.nan_to_num(r["f1_50"])))
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """A table; shares in percent, times as they are."""
-    if not rows:
-        return "(nothing)"
-
-    def cell(name: str, value: Any) -> str:
-        if not isinstance(value, float):
-            return str(value)
-        if np.isnan(value):
-            return "-"
-        return f"{value:.0f}" if "ms" in name or "us" in name else f"{100 * value:.1f}"
-
-    names = list(rows[0])
-    lines = [" | ".join(names), " | ".join("---" for _ in names)]
-    lines += [" | ".join(cell(name, row[name]) for name in names) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def run(args: argparse.Namespace) -> tuple[Bench, dict[str, Any]]:
@@ -283,6 +240,8 @@ def main() -> None:
     print(json.dumps(facts))
     for kind, rows in tables.items():
         shown = best_of_aubio(rows) if kind == "events" else rows
+        if kind == "events":
+            print(f"\n### side by side\n\n{side_by_side(shown)}")
         print(f"\n### {kind}\n\n{markdown(shown)}")
     if args.json:
         args.json.write_text(json.dumps(facts | {"tables": tables}, indent=1) + "\n")

@@ -14,12 +14,16 @@ from models.library import SAMPLERATE
 from models.render.audio import convolve, gain, log_uniform, pan, power
 from models.render.desk import level_of, room
 from models.render.filters import bell, envelope, filtered, highpass, lowpass
+from models.render.score import DEAF
 
 CODECS = ("MP3", "OGG")
 
 
-def perform(rng, stems):
-    """Put (4, 2, n) on a stage and take them to the input; returns (5, 2, n)."""
+def perform(rng, stems, told=DEAF):
+    """Put (4, 2, n) on a stage and take them to the input; returns (5, 2, n).
+
+    `told` hears when noises join what is neither voice, drum nor bass.
+    """
     n = stems.shape[2]
     if rng.random() < 0.25:
         stems = spill(rng, stems)
@@ -28,6 +32,7 @@ def perform(rng, stems):
     mix_power = power(stems.sum(0))
     if rng.random() < 0.2 and mix_power > 0:
         stems[3] += noises(rng, n) * np.float32(np.sqrt(mix_power))
+        told.unknown("onsets")  # hands clap, and hiss hides what is soft
     rows = [*loudspeakers(rng), *microphone(rng)]
     if rows:
         stems = filtered(stems.reshape(-1, n), *rows).reshape(stems.shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.library import SAMPLERATE
-from models.render import Renderer, bass, grammar, instruments, score, synth, voices
+from models.render import Renderer, bass, grammar, instruments, score, stage, synth, voices
 from models.render.score import Part, Score
 from tests.models import tinypack
 
@@ -157,6 +157,18 @@ def test_choirs_and_real_songs_are_unknown(renderer):
             assert part.spans[aspect] == [(0.0, 2.0)]
             assert not part.knows(aspect, [0.0, 1.0, 1.99]).any()
     assert set(voices.MANNERS) >= {"choir", "speech"}
+
+
+def test_noises_on_stage_make_the_rest_of_the_band_unknown():
+    stems = 0.1 * rng(1).standard_normal((4, 2, N)).astype(np.float32)
+    unknown = 0
+    for seed in range(20):
+        part = Part(N)
+        out = stage.perform(rng(seed), stems.copy(), part)
+        np.testing.assert_array_equal(out, stage.perform(rng(seed), stems.copy()))
+        unknown += bool(part.spans["onsets"])
+        assert not part.spans["pitch"]
+    assert 1 <= unknown <= 10
 
 
 def test_beats_lie_on_the_grid_of_the_plan(renderer):
