@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from stemd.kernels.tempo import SPREAD, believe, deep_rise, gather, listen, spread_evenly, swing
 from stemd.processors.stft import Float32Array
-from stemd.spec import FEATURES, SOURCES, StreamSpec
+from stemd.spec import FEATURES, SOURCES, TEMPO_RANGE_BPM, StreamSpec
 
 TEMPO, BANDS = FEATURES.index("tempo_bpm"), FEATURES.index("band_1")
 
-LOW_BPM, HIGH_BPM = 70.0, 180.0  # default range
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 FRAME_MS = 10.0  # 2 % of the period at 120 bpm; all profiles are heard at this rate
 WEIGHTS = {"mix": 1.0, "drums": 1.0, "bass": 0.5, "other": 0.5}  # of each source's flux
@@ -107,7 +106,7 @@ class Tempo:
         self._taps: list[list[int]] = [[] for _ in range(n_feeds)]
         self.lock = np.zeros(n_feeds, np.int32)
         for feed in range(n_feeds):
-            self.set_range(feed, LOW_BPM, HIGH_BPM)
+            self.set_range(feed, *TEMPO_RANGE_BPM)
         self.reset()
 
     def process(self, flux: Float32Array, out: Float32Array) -> None:
