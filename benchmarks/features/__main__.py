@@ -62,6 +62,10 @@ class Bench:
                 self.onsets(piece, target, system, heard.onsets[target])
             if with_mix:
                 self.onsets(piece, target, "stemd, mix", heard.onsets["mix"])
+                for factor, told in heard.swept.items():
+                    if target != "mix":
+                        name = f"{system}, threshold x {factor:g}"
+                        self.onsets(piece, target, name, told[target])
         for drum, events in piece.hits.items():
             if drum in heard.hits:
                 for window in WINDOWS_S:
@@ -188,10 +192,10 @@ def run(args: argparse.Namespace) -> tuple[Bench, dict[str, Any]]:
     for i, piece in enumerate(pieces):
         heard, stems = ours.listen(piece.sources, piece.samplerate, perfect=False)
         bench.ours(piece, "stemd, stem", bench.timed("stemd features", heard), True)
-        if piece.part != "loops":
+        if piece.part != "loops" and not args.lean:
             ideal, _ = ours.listen(piece.sources, piece.samplerate, perfect=True)
             bench.ours(piece, "stemd, perfect stem", ideal, False)
-        if piece.part == "rendered" and i < SECOND_COUNT:
+        if piece.part == "rendered" and i < SECOND_COUNT and not args.lean:
             piece.part = "first three"
             bench.ours(piece, "stemd, stem, 48 kHz", heard, False)
             heard, _ = second.listen(piece.sources, piece.samplerate, perfect=False)
@@ -226,6 +230,7 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=material.N_LOOPS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="a third of the music")
+    parser.add_argument("--lean", action="store_true", help="no perfect stems, no second rate")
     parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument(
         "--peers",

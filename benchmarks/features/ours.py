@@ -14,12 +14,14 @@ from stemd.kernels.denormals import flush_denormals
 from stemd.processors.catalogue import find_model
 from stemd.processors.features import Features
 from stemd.processors.masknet import MaskNet
+from stemd.processors.onset import Onset
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Analysis
 from stemd.spec import FEATURES, N_CHANNELS, N_FEATURES, N_STEMS, SOURCES, StreamSpec
 
 COLUMN = {name: i for i, name in enumerate(FEATURES)}
 TEMPO_FROM_END_S = 5.0
+SWEPT = (1.5, 2.5, 4.0)  # times the default threshold of onsets
 
 
 class PerfectSeparator:
@@ -80,6 +82,11 @@ class Ours:
         rows = np.zeros((hops, len(SOURCES), N_FEATURES), np.float32)
         audio = np.zeros((N_STEMS, N_CHANNELS, hops, m), np.float32)
         us = np.zeros(hops)
+        others = [Onset(spec) for _ in SWEPT]
+        scratch = np.zeros_like(out)
+        swept = np.zeros((len(SWEPT), hops, len(SOURCES), N_FEATURES), np.float32)
+        for onset, factor in zip(others, SWEPT, strict=True):
+            onset.threshold *= np.float32(factor)
         ideal = PerfectSeparator(spec)
         self._net.reset()
         real = HopSeparator(spec, self._net)
@@ -93,12 +100,17 @@ class Ours:
             features.process(ideal if perfect else real, mix, stems, out)
             us[k] = time.thread_time() - begun
             rows[k] = out[0]
+            for i, onset in enumerate(others if not perfect else ()):
+                onset.process(real.spectra, real.masked, real.frames, real.masked_frames, scratch)
+                swept[i, k] = scratch[0]
             audio[:, :, k] = stems[0]
         flush_denormals(False)
         late = spec.latency - m
         audio = audio.reshape(N_STEMS, N_CHANNELS, hops * m)[:, :, late:]
         heard = self._read(rows)
         heard.us = us[200:] * 1e6
+        for factor, told in zip(SWEPT, swept, strict=True):
+            heard.swept[factor] = self._read(told).onsets
         return heard, _resampled(audio, spec.samplerate, rate)
 
     def _read(self, rows: np.ndarray) -> Heard:
