@@ -157,14 +157,15 @@ def go_on(s, pitches, levels, middle, steady, told, onset, times, following):
 
 
 @kernel(
-    "void(int64[::1], boolean[::1], float64[:, :, ::1], float64[:, :, :, ::1], float64[::1],"
-    "int64[::1], float64[::1], float64, float32[:, :, ::1])"
+    "void(int64[::1], boolean[::1], float64[::1], float64[:, :, ::1], float64[:, :, :, ::1],"
+    "float64[::1], int64[::1], float64[::1], float64, float32[:, :, ::1])"
 )
-def track_notes(columns, plays, state, past, scratch, times, smoothing, following, out):
+def track_notes(columns, plays, sharp, state, past, scratch, times, smoothing, following, out):
     """One hop of every source: begin, change or end its note.
 
     columns : (7,) int64, of f0, rms, onset, note, velocity, count, voicing
     plays : (source,) bool, False: has no notes
+    sharp : (source,) float64, semitones by which a note begins higher than it is
     state : (b, source, N_STATE) float64, running
     past : (b, source, 2, history) float64, running; pitch (0: none) and level, newest first
     scratch : (history,) float64, overwritten
@@ -186,7 +187,8 @@ def track_notes(columns, plays, state, past, scratch, times, smoothing, followin
                 level = math.sqrt(s[POWER])
                 told = f0 > 0.0 and f0 < math.inf
                 onset = row[columns[2]] > 0.0
-                push_newest(pitches, 69.0 + 12.0 * math.log2(f0 / 440.0) if told else 0.0)
+                pitch = 69.0 + 12.0 * math.log2(f0 / 440.0) - sharp[source] if told else 0.0
+                push_newest(pitches, pitch)
                 push_newest(levels, level)
                 middle = median_voiced(pitches, times[MEDIAN], scratch)
                 steady = is_steady(pitches, times[MEDIAN], middle, SPREAD)

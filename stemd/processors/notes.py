@@ -27,6 +27,7 @@ HISTORY_MS = 80.0  # in which a level is said to have risen
 LEVEL_MS = 8.0  # over which a level is taken
 BASS_LEVEL_MS = 20.0  # about a period of a low note
 CENTRE_MS = 500.0  # memory of a note's centre, longer than a turn of vibrato
+BASS_SHARP = 0.15  # semitones: a plucked string is tighter at first, up to half a semitone
 LATENCY_MS = 80.0  # from the onset to the hop that declares the note, in the middle
 
 
@@ -57,6 +58,7 @@ class Notes:
         self._smoothing = 1.0 - np.exp(-spec.hop_s * 1e3 / np.array(level_ms))
         self._following = 1.0 - math.exp(-spec.hop_s * 1e3 / CENTRE_MS)
         self._plays = np.array([name != "drums" for name in SOURCES])
+        self._sharp = np.array([BASS_SHARP if name == "bass" else 0.0 for name in SOURCES])
         self._state = np.zeros((*shape, N_STATE))
         self._past = np.zeros((*shape, 2, history))
         self._scratch = np.zeros(history)
@@ -73,6 +75,7 @@ class Notes:
         track_notes(
             _COLUMNS,
             self._plays,
+            self._sharp,
             self._state,
             self._past,
             self._scratch,

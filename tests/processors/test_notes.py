@@ -275,7 +275,7 @@ def test_feeds_are_what_each_is_alone():
 
 
 def played(melody, partials, source, samplerate=48000):
-    """Audio of (pitch, start s, length s) through loudness, onset, pitch and notes."""
+    """Audio of (pitch, start s, length s) through level, onset, pitch and notes."""
     end = max(start + length for _, start, length in melody) + 0.5
     audio = np.zeros(round(end * samplerate))
     for pitch, start, length in melody:
