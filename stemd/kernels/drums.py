@@ -174,10 +174,13 @@ def pick_hits(
                 armed[b, k] = True
             elif armed[b, k] and over > np.float32(0.0) and since[b, k] >= refractory:
                 armed[b, k] = False
-                since[b, k] = 0
-                power = np.float32(1e-12)
+                power = np.float32(0.0)
                 for band in range(spans[k, 0], spans[k, 1]):
                     power += levels[b, 0, band] * levels[b, 0, band]
+                if power < np.float32(1e-10):  # -100 dBFS: whatever the net makes of hiss
+                    out[b, row, column + k] = velocity
+                    continue
+                since[b, k] = 0
                 db = np.float32(10.0 * math.log10(power))
                 if count[b, k] == 0.0:
                     loud[b, k] = built_in[k, 1]

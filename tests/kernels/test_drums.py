@@ -189,3 +189,10 @@ def test_a_likelihood_that_is_no_number_is_no_hit():
     pick = Picker()
     assert not pick([np.nan] * 3).any()
     assert pick(HIT).all()
+
+
+def test_what_nobody_hears_is_no_hit():
+    pick = Picker()
+    assert not pick(HIT, 5e-6).any()
+    pick(NONE)
+    assert pick(HIT, 2e-5).all()
