@@ -83,7 +83,7 @@ class Renderer:
         else:
             stems, plan = self._composed(rng, n, parts)
         stems = desk.master(rng, stems)
-        return stage.perform(rng, stems, parts["other"]), plan
+        return stage.perform(rng, stems, list(parts.values())), plan
 
     # ---- the two kinds of takes
 

@@ -19,20 +19,22 @@ from models.render.score import DEAF
 CODECS = ("MP3", "OGG")
 
 
-def perform(rng, stems, told=DEAF):
+def perform(rng, stems, told=(DEAF,) * 4):
     """Put (4, 2, n) on a stage and take them to the input; returns (5, 2, n).
 
-    `told` hears when noises join what is neither voice, drum nor bass.
+    The four listeners `told` hear which stems now hold onsets that nobody played there.
     """
     n = stems.shape[2]
     if rng.random() < 0.25:
         stems = spill(rng, stems)
+        for part in (told[0], *told[2:]):  # into drums, the loudest, little spills
+            part.unknown("onsets")
     if rng.random() < 0.2:
         stems = hall(rng, stems)
     mix_power = power(stems.sum(0))
     if rng.random() < 0.2 and mix_power > 0:
         stems[3] += noises(rng, n) * np.float32(np.sqrt(mix_power))
-        told.unknown("onsets")  # hands clap, and hiss hides what is soft
+        told[3].unknown("onsets")  # hands clap, and hiss hides what is soft
     rows = [*loudspeakers(rng), *microphone(rng)]
     if rows:
         stems = filtered(stems.reshape(-1, n), *rows).reshape(stems.shape)
