@@ -27,7 +27,7 @@ HISTORY_MS = 80.0  # in which a level is said to have risen
 LEVEL_MS = 8.0  # over which a level is taken
 BASS_LEVEL_MS = 20.0  # about a period of a low note
 CENTRE_MS = 500.0  # memory of a note's centre, longer than a turn of vibrato
-BASS_SHARP = 0.15  # semitones: a plucked string is tighter at first, up to half a semitone
+BASS_SHARP = 0.25  # semitones: a plucked string is tighter at first, up to half a semitone
 LATENCY_MS = 80.0  # from the onset to the hop that declares the note, in the middle
 
 
