@@ -44,6 +44,7 @@ DEFAULTS = {
     "weight_decay": 1e-3,
     "clip": 1.0,  # of the gradient's norm
     "ema": 0.998,
+    "blend": 0.0,  # share of the weights it starts from in the weights it ends in
     "losses": {"sdr": 0.1, "complex": 4.0, "magnitude": 2.0},
     "validate_every": 200,
     "cuda": {},  # what is different on a GPU
@@ -150,7 +151,7 @@ class Run:
         self.average.load_state_dict(self.net.state_dict())
         self.optimisers = self._optimisers()
         self.step, self.minutes, self.seconds, self.history = 0, 0.0, 0.0, []
-        self.ends = None
+        self.ends, self.origin = None, None
 
     def _optimisers(self):
         s = self.settings
@@ -237,10 +238,24 @@ class Run:
         }
         for name, content in (
             ("last.pt", whole),
-            ("ema.pt", {"net": self.average.state_dict(), "facts": facts}),
+            ("ema.pt", {"net": self.blended(), "facts": facts}),
         ):
             torch.save(content, self.folder / (name + ".part"))
             (self.folder / (name + ".part")).rename(self.folder / name)
+
+    def blended(self):
+        """The averaged weights, part of the way back to those the run started from.
+
+        What a short run learns at its own hop is worth more there with less of what it forgets
+        (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+        """
+        weights = self.average.state_dict()
+        if self.origin is None or not self.settings["blend"]:
+            return weights
+        return {
+            name: torch.lerp(value, self.origin[name], self.settings["blend"])
+            for name, value in weights.items()
+        }
 
     def resume(self):
         """Go on from last.pt, if there is one."""
@@ -259,6 +274,7 @@ class Run:
         saved = torch.load(path, map_location=self.device)
         self.net.inherit(saved["net"])
         self.average.load_state_dict(self.net.state_dict())
+        self.origin = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.settings["started_from"] = saved["facts"]
 
 

@@ -155,6 +155,23 @@ def test_a_run_learns_and_ends_the_same_when_it_was_interrupted(pool, tmp_path, 
         torch.testing.assert_close(weights(resumed)[name], value, atol=1e-5, rtol=1e-4)
 
 
+def test_what_a_run_starts_from_has_its_share_in_what_it_ends_in(pool, tmp_path):
+    start = train.train(settings(6), pool, tmp_path / "start", threads=1, workers=0, device="cpu")
+    ends = {}
+    for blend in (0.0, 0.5):
+        ends[blend] = weights(
+            train.train(
+                settings(6) | {"blend": blend},
+                *(pool, tmp_path / str(blend), start),
+                threads=1,
+                workers=0,
+                device="cpu",
+            )  # fmt: skip
+        )
+    for name, value in weights(start).items():
+        torch.testing.assert_close(ends[0.5][name], (value + ends[0.0][name]) / 2)
+
+
 def test_unknown_settings_are_refused_in_a_sentence(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text("rat = 1\n[[stages]]\nhop_length = 512\nsteps = 1\n")
