@@ -156,18 +156,12 @@ def test_a_run_learns_and_ends_the_same_when_it_was_interrupted(pool, tmp_path, 
 
 
 def test_what_a_run_starts_from_has_its_share_in_what_it_ends_in(pool, tmp_path):
-    start = train.train(settings(6), pool, tmp_path / "start", threads=1, workers=0, device="cpu")
+    here = {"threads": 1, "workers": 0, "device": "cpu"}
+    start = train.train(settings(6), pool, tmp_path / "start", **here)
     ends = {}
     for blend in (0.0, 0.5):
-        ends[blend] = weights(
-            train.train(
-                settings(6) | {"blend": blend},
-                *(pool, tmp_path / str(blend), start),
-                threads=1,
-                workers=0,
-                device="cpu",
-            )  # fmt: skip
-        )
+        own = settings(6) | {"blend": blend}
+        ends[blend] = weights(train.train(own, pool, tmp_path / str(blend), start, **here))
     for name, value in weights(start).items():
         torch.testing.assert_close(ends[0.5][name], (value + ends[0.0][name]) / 2)
 
