@@ -29,7 +29,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = {
     page: (ROOT / page).read_text("utf-8")
-    for page in ("README.md", "docs/platforms.md", "docs/models.md")
+    for page in (
+        *("README.md", "docs/platforms.md", "docs/models.md", "docs/mappings.md"),
+        *("bridge/README.md", "benchmarks/features.md"),
+    )
 }
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
