@@ -21,7 +21,7 @@ from stemd.spec import FEATURES, N_CHANNELS, N_FEATURES, N_STEMS, SOURCES, Strea
 
 COLUMN = {name: i for i, name in enumerate(FEATURES)}
 TEMPO_FROM_END_S = 5.0
-SWEPT = (1.5, 2.5, 4.0)  # times the default threshold of onsets
+SWEPT = (0.5, 0.7, 1.5, 2.5, 4.0)  # times the default threshold of onsets
 
 
 class PerfectSeparator:
