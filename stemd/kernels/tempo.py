@@ -248,7 +248,7 @@ def advance(
         for belief in slots:
             inside += belief
         mass[i] = inside
-        total += inside
+        total += float(inside)
     if not (1e-30 < total < 1e30):
         spread_evenly(posterior, shortest, bounds[0], bounds[1], offsets)
         heard[2] = 0.0
@@ -272,8 +272,8 @@ def advance(
             c += posterior[k] * circle[0, k]
             s += posterior[k] * circle[1, k]
         angle = 2.0 * math.pi * (time % period) / period
-        x += c * math.cos(angle) - s * math.sin(angle)
-        y += c * math.sin(angle) + s * math.cos(angle)
+        x += float(c) * math.cos(angle) - float(s) * math.sin(angle)
+        y += float(c) * math.sin(angle) + float(s) * math.cos(angle)
         weight += mass[i]
         periods += mass[i] * period
     heard[0] = periods / weight
