@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import aubio
 import librosa
@@ -38,20 +40,26 @@ def _hops(audio: np.ndarray, hop: int) -> np.ndarray:
     return np.ascontiguousarray(mono[: mono.size // hop * hop].reshape(-1, hop))
 
 
+def _timed(detector: Any, hops: np.ndarray, us: np.ndarray) -> Iterator[Any]:
+    """What is found in each hop; `us`, one a hop, is filled with the time it took."""
+    for k, hop in enumerate(hops):
+        begun = time.thread_time()
+        found = detector(hop)
+        us[k] = 1e6 * (time.thread_time() - begun)
+        yield found
+
+
 def aubio_onsets(audio: np.ndarray, method: str, threshold: float | None) -> Heard:
     detector = aubio.onset(method, SIZE, HOP, RATE)
     if threshold is not None:
         detector.set_threshold(threshold)
     hops = _hops(audio, HOP)
     times, decided, us = [], [], np.zeros(len(hops))
-    for k, hop in enumerate(hops):
-        begun = time.thread_time()
-        found = detector(hop)
-        us[k] = time.thread_time() - begun
+    for k, found in enumerate(_timed(detector, hops, us)):
         if found:
             times.append(detector.get_last_s())
             decided.append((k + 1) * HOP / RATE)
-    return Heard(onsets={"": (np.array(times), np.array(decided))}, us=us * 1e6)
+    return Heard(onsets={"": (np.array(times), np.array(decided))}, us=us)
 
 
 def aubio_pitch(audio: np.ndarray, method: str, low: bool) -> Heard:
@@ -63,13 +71,11 @@ def aubio_pitch(audio: np.ndarray, method: str, low: bool) -> Heard:
         detector.set_tolerance(PITCH_TOLERANCE)
     hops = _hops(audio, PITCH_HOP)
     hertz, us = np.zeros(len(hops)), np.zeros(len(hops))
-    for k, hop in enumerate(hops):
-        begun = time.thread_time()
-        hertz[k] = detector(hop)[0]
-        us[k] = time.thread_time() - begun
+    for k, found in enumerate(_timed(detector, hops, us)):
+        hertz[k] = found[0]
     hertz[(hertz < 25) | (hertz > 2000)] = 0.0
     times = (np.arange(len(hops)) + 1) * PITCH_HOP / RATE
-    return Heard(tracks={"": (times, hertz)}, us=us * 1e6)
+    return Heard(tracks={"": (times, hertz)}, us=us)
 
 
 def aubio_notes(audio: np.ndarray) -> Heard:
@@ -88,14 +94,11 @@ def aubio_tempo(audio: np.ndarray) -> Heard:
     beats, tempo = [], 0.0
     hops = _hops(audio, HOP)
     us = np.zeros(len(hops))
-    for k, hop in enumerate(hops):
-        begun = time.thread_time()
-        found = detector(hop)
-        us[k] = time.thread_time() - begun
+    for found in _timed(detector, hops, us):
         if found:
             beats.append(detector.get_last_s())
             tempo = detector.get_bpm()
-    return Heard(tempo_bpm=float(tempo), beats=np.array(beats), us=us * 1e6)
+    return Heard(tempo_bpm=float(tempo), beats=np.array(beats), us=us)
 
 
 def librosa_onsets(audio: np.ndarray) -> Heard:

@@ -13,8 +13,8 @@ import numpy as np
 
 from stemd.kernels.drums import drum_levels, drum_logits, pick_hits
 from stemd.kernels.window import window_pair
-from stemd.processors.stft import Complex64Array, Float32Array
-from stemd.spec import DRUMS, FEATURES, N_CHANNELS, PROFILES, SOURCES, STEMS, StreamSpec
+from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
+from stemd.spec import DRUMS, FEATURES, PROFILES, SOURCES, STEMS, StreamSpec
 
 NET = Path(__file__).parents[1] / "assets" / "drums.npz"
 COLUMN = FEATURES.index(DRUMS[0])  # the others follow
@@ -57,9 +57,7 @@ class Drums:
         n_feeds, hop_length = spec.n_feeds, spec.hop_length
         window, _ = window_pair(spec.n_fft, hop_length)
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
-        # so that a sine has its amplitude as band magnitude
-        energy = float(np.sum(window.astype(np.float64) ** 2))
-        self._gain = np.float32(2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        self._gain = sine_gain(window)
         name = net_for(spec)
         with np.load(NET) as net:
             weights = [net[f"{name}_{layer}"] for layer in ("first", "second", "third")]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
 from stemd.kernels.window import window_pair
-from stemd.processors.stft import Complex64Array, Float32Array
-from stemd.spec import FEATURES, N_CHANNELS, ONSET_THRESHOLD, SOURCES, StreamSpec
+from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
+from stemd.spec import FEATURES, ONSET_THRESHOLD, SOURCES, StreamSpec
 
 STRENGTH = FEATURES.index("onset_strength")
 ONSET = FEATURES.index("onset")
@@ -46,9 +46,7 @@ class Onset:
         self._hop_length = hop_length
         self._edges = band_edges(spec)
         self._window, _ = window_pair(spec.n_fft, hop_length)
-        # so that a sine has its amplitude as band magnitude
-        energy = float(np.sum(self._window.astype(np.float64) ** 2))
-        self._gain = np.float32(2.0 / np.sqrt(spec.n_fft * energy * N_CHANNELS))
+        self._gain = sine_gain(self._window)
         self._leak = leakage(self._edges, spec)
         n_past = 1 + max(1, round(spec.samples(LAG_MS) / hop_length))
         n_bands = len(self._edges) - 1

@@ -103,3 +103,9 @@ class Synthesis:
         which = slice(None) if feed is None else feed
         self.frames[which] = 0.0
         self._overlap[which] = 0.0
+
+
+def sine_gain(window: Float32Array) -> np.float32:
+    """Factor that makes a sine's amplitude of the root of its power over bins and channels."""
+    energy = float(np.sum(window.astype(np.float64) ** 2))
+    return np.float32(2.0 / np.sqrt(len(window) * energy * N_CHANNELS))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DeviceError
+from .ports import open_port
 
 MAX_CONNECTIONS = 8
 MAX_REQUEST_BYTES = 4096
@@ -68,23 +68,7 @@ class HttpServer:
         self._answer = answer
         self._allows = allows
         self._connections: list[_Connection] = []
-        try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:
-            raise DeviceError(
-                f"{key}: got {host}:{port} ({error.strerror}), expected a local address"
-            ) from error
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind(address)
-            self._socket.listen(MAX_CONNECTIONS)
-        except OSError as error:
-            self._socket.close()
-            raise DeviceError(
-                f"{key}: got {host}:{port} ({error.strerror}), expected a free port"
-            ) from error
-        self._socket.setblocking(False)
+        self._socket = open_port(socket.SOCK_STREAM, host, port, key, MAX_CONNECTIONS)
         self.port = int(self._socket.getsockname()[1])
         self.requests = 0
 

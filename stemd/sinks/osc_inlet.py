@@ -19,8 +19,9 @@ from typing import Any
 from pythonosc import osc_message
 from pythonosc.parsing import osc_types
 
-from ..errors import DeviceError, ProtocolError
+from ..errors import ProtocolError
 from ..wire import addresses, osc
+from .ports import open_port
 
 PACKETS_PER_SERVICE = 32  # so that a flood leaves time for audio
 MESSAGES_PER_SERVICE = 500  # in as few packets as they like
@@ -151,22 +152,7 @@ class OscInlet:
         handle: Handle,
         heard: Callable[[Peer], None] = lambda peer: None,
     ) -> None:
-        host, port = listen
-        try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a local address"
-            ) from error
-        try:
-            self._socket.bind(address)
-        except OSError as error:
-            self._socket.close()
-            raise DeviceError(
-                f"osc.listen: got {host}:{port} ({error.strerror}), expected a free port"
-            ) from error
-        self._socket.setblocking(False)
+        self._socket = open_port(socket.SOCK_DGRAM, *listen, "osc.listen")
         self.port = int(self._socket.getsockname()[1])
         self._error = f"{prefix}/{addresses.ERROR}"
         self._gate = gate

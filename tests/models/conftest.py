@@ -16,3 +16,11 @@ def libraries(tiny, tmp_path_factory):
 
     cache = tmp_path_factory.mktemp("cache")
     return {part: Library(tiny, cache, part, split=tinypack.SPLIT) for part in PARTS}
+
+
+@pytest.fixture(scope="session")
+def renderer(libraries):
+    """Of the tiny pack's training part."""
+    from models.render import Renderer
+
+    return Renderer(libraries["train"])

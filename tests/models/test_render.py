@@ -35,11 +35,6 @@ def rng(*seed):
 
 
 @pytest.fixture(scope="module")
-def renderer(libraries):
-    return Renderer(libraries["train"])
-
-
-@pytest.fixture(scope="module")
 def takes(renderer):
     return [renderer.take(rng(7, i), N) for i in range(30)]
 

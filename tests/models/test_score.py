@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.library import SAMPLERATE
-from models.render import Renderer, bass, grammar, instruments, score, stage, synth, voices
+from models.render import bass, grammar, instruments, score, stage, synth, voices
 from models.render.score import Part, Score
 from stemd.spec import STEMS
 from tests.models import tinypack
@@ -16,11 +16,6 @@ N = 2 * SAMPLERATE
 
 def rng(*seed):
     return np.random.default_rng(seed or (0,))
-
-
-@pytest.fixture(scope="module")
-def renderer(libraries):
-    return Renderer(libraries["train"])
 
 
 def test_takes_do_not_change_when_somebody_listens(renderer):
