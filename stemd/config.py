@@ -35,7 +35,7 @@ MAX_ADDRESS = 256  # characters
 MIDI_STEMS = ("vocals", "bass", "other")  # whose notes are played; the drums have their own channel
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
 
-Kind = Literal["auto", "device", "file", "tone", "demo", "stdin"]
+Kind = Literal["auto", "device", "file", "tone", "demo", "stdin", "none"]
 
 
 def _between(low: float, high: float) -> dict[str, Any]:
@@ -46,7 +46,9 @@ def _between(low: float, high: float) -> dict[str, Any]:
 class SourceConfig:
     """Where audio comes from."""
 
-    kind: Kind = "auto"  # auto: the default input device, or the demo loop where there is none
+    # auto: the default input device, or the demo loop where there is none.
+    # none: no stream at all; the daemon is there for DAW plugins, see [inserts].
+    kind: Kind = "auto"
     device: str = ""  # part of the device's name, any case; empty: the host API's default
     host_api: str = ""  # part of its name: "ALSA", "JACK", "Core Audio", "WASAPI"; empty: any
     # Hz; 0: whatever the device or file has, followed when it changes; 48000 where it has none
@@ -246,6 +248,21 @@ class RecordConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class InsertsConfig:
+    """DAW plugins that send a track and get its stems back, each a feed of its own."""
+
+    enabled: bool = False
+    # "ipc:///path" or "tcp://host:port"; empty: a socket in the user's runtime directory, TCP on
+    # loopback where there are none
+    endpoint: str = ""
+    session: int = field(default=0, metadata=_between(0, 15))  # several daemons of one user differ
+    limit: int = field(default=16, metadata=_between(1, 64))  # instances at once
+    # Without a word, the plugin's heartbeat included, for this long, an instance is gone.
+    timeout_s: float = field(default=10.0, metadata=_between(1.0, 3_600.0))
+    insecure: bool = False  # allow `endpoint` beyond loopback, for everybody on that network
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """How hard to hold on to the processor."""
 
@@ -274,6 +291,7 @@ class Config:
     mapping: tuple[MappingConfig, ...] = ()
     output: OutputConfig = field(default_factory=OutputConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    inserts: InsertsConfig = field(default_factory=InsertsConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
@@ -593,6 +611,26 @@ def _check(config: Config, where: _Where) -> None:
         raise where.error("output.pairs", [], "at least one pair")
     if config.record.enabled and not config.record.stems:
         raise where.error("record.stems", [], "at least one stem")
+    _check_inserts(config, where)
+
+
+def _check_inserts(config: Config, where: _Where) -> None:
+    endpoint = config.inserts.endpoint
+    kind, _, place = endpoint.partition("://")
+    if kind == "tcp":
+        host, _ = split_endpoint(place, "inserts.endpoint", where)
+        _check_bind("inserts.endpoint", host, "inserts", config.inserts.insecure, where)
+    elif endpoint and (kind != "ipc" or not place):
+        expected = "ipc:///path, tcp://127.0.0.1:port, or nothing for the usual place"
+        raise where.error("inserts.endpoint", endpoint, expected)
+    if config.source.kind == "none":
+        if not config.inserts.enabled:
+            got = _Said("'none' and no inserts")
+            raise where.error("source.kind", got, "a source, or inserts.enabled = true")
+        for name in ("output", "record"):
+            if getattr(config, name).enabled:
+                expected = "false where source.kind is 'none': there is no stream"
+                raise where.error(f"{name}.enabled", True, expected)
 
 
 def _check_midi(config: Config, where: _Where) -> None:

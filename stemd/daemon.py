@@ -37,7 +37,14 @@ RING_S = 4.0  # audio that waits while `separate` is replaced; more would be sta
 START_LIMIT_S = 90.0  # a cold start compiles for half a minute on a small machine
 OPEN_LIMIT_S = 10.0  # opening a device on a sound server that hangs never returns
 # Silence of a heartbeat that means a process hangs. Capture beats from the source's own loop.
-HEARTBEAT_LIMIT_S = {"capture": 1.0, "separate": 2.0, "publish": 3.0, "play": 3.0, "record": 10.0}
+HEARTBEAT_LIMIT_S = {
+    "capture": 1.0,
+    "separate": 2.0,
+    "publish": 3.0,
+    "play": 3.0,
+    "record": 10.0,
+    "inserts": 3.0,
+}
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 HEALTHY_S = 5.0  # alive for this long, a process starts again with the shortest pause
 MAX_CRASHES = 5  # in a row, of a process the audio depends on, before the daemon gives up
@@ -54,6 +61,7 @@ _SECTION_ROLES = {
     "mapping": "publish",
     "output": "play",
     "record": "record",
+    "inserts": "inserts",
 }
 # What a client may put in the configuration's place, until the daemon ends.
 _OVERRIDES = {Command.MODEL: "model.name", Command.PROFILE: "profile"}
@@ -149,7 +157,7 @@ class Daemon:
         """End in order: no more input, then what is in flight, then the listeners."""
         if not self._built:
             return
-        for name in ("capture", "separate", "play", "record", "publish"):
+        for name in ("capture", "inserts", "separate", "play", "record", "publish"):
             self._stop_child(name)
             if name == "separate" and self.status.state is not State.FAILED:
                 # Publish is still there to tell it.
@@ -284,7 +292,9 @@ class Daemon:
             self._spawn(child)
 
     def _wanted_roles(self) -> list[str]:
-        roles = ["separate", "capture", "publish"]
+        streams = self.config.source.kind != "none"
+        roles = ["separate", "capture", "publish"] if streams else ["publish"]
+        roles += ["inserts"] if self.config.inserts.enabled else []
         roles += ["play"] if self.config.output.enabled else []
         roles += ["record"] if self.config.record.enabled else []
         return roles
@@ -326,13 +336,20 @@ class Daemon:
             if child not in self._children.values():
                 return True  # everything was started anew
         self._warn_overload(now_s)
-        if self._state is State.STARTING and int(self.status.separate["hops"]) > 0:
+        if self._state is State.STARTING and self._started:
             self._set_state(State.RUNNING, "")
-        capture, separate = self._children["capture"], self._children["separate"]
-        if capture.done and separate.done:
+        streaming = [self._children.get(name) for name in ("capture", "separate")]
+        if all(child is not None and child.done for child in streaming):
             self._set_state(State.STOPPED, text(self.status.capture["reason"]) or "source ended")
             return False
         return self._obey()
+
+    @property
+    def _started(self) -> bool:
+        """The first sound is out, or plugins may come where there is no stream."""
+        if "separate" in self._children:
+            return int(self.status.separate["hops"]) > 0
+        return bool(self.status.inserts["ready"])
 
     @property
     def _state(self) -> State:
@@ -376,7 +393,8 @@ class Daemon:
         if child.name == "capture" and self._rate_changed():
             return True
         first = not section["ready"]
-        if code == EXIT_MODEL or (first and child.name == "publish" and code == EXIT_DEVICE):
+        taken = first and child.name in ("publish", "inserts") and code == EXIT_DEVICE
+        if code == EXIT_MODEL or taken:
             return self._fail(code, reason)
         child.crashes += 1
         if child.name in ESSENTIAL and child.crashes >= MAX_CRASHES:

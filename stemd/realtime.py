@@ -11,7 +11,7 @@ MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 # Capture above separation: a late block is lost, a late hop only counts. Both stay below the
 # sound servers' own threads (JACK 70, PipeWire 83).
-PRIORITY = {"capture": 20, "play": 18, "separate": 15}
+PRIORITY = {"capture": 20, "play": 18, "separate": 15, "inserts": 10}
 
 
 def enter(role: str, realtime: bool, lock_memory: bool) -> list[str]:

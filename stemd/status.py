@@ -46,7 +46,7 @@ class Command(IntEnum):
     PROFILE = 4
 
 
-ROLES = ("capture", "separate", "publish", "play", "record")
+ROLES = ("capture", "separate", "publish", "play", "record", "inserts")
 
 # Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).
 STEP_BUCKETS = 121
@@ -161,6 +161,37 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("path", "S400"),
         ("reason", "S240"),
     ],
+    "inserts": [
+        *_COMMON,
+        ("instances", "<i8"),  # connected now
+        ("offline", "<i8"),  # of those, rendering faster than real time
+        ("limit", "<i8"),
+        ("hellos", "<i8"),
+        ("refused", "<i8"),  # HELLOs: no slot, no such rate, no sense, too many a second
+        ("evicted", "<i8"),  # that went without BYE
+        ("hops", "<i8"),  # of all instances
+        ("rounds", "<i8"),  # calls of the model, each for all instances that were ready
+        ("frames_in", "<i8"),
+        ("frames_out", "<i8"),
+        ("late", "<i8"),  # hops the host had played already: no model was asked
+        ("dry", "<i8"),  # hops any part of which went out dry
+        ("gaps", "<i8"),  # pieces of input that did not come, or did not fit
+        ("zero_filled", "<i8"),  # frames
+        ("overflows", "<i8"),  # AUDIO dropped because a sender ran too far ahead
+        ("stale", "<i8"),  # AUDIO of frames that were there before
+        ("repaired", "<i8"),  # samples that were no numbers, or absurdly loud; set to 0
+        ("dropped", "<i8"),  # frames of stems an instance did not take, or left behind
+        ("unknown", "<i8"),  # messages of nobody we know
+        ("bad", "<i8"),  # messages that made no sense
+        ("errors", "<i8"),  # ERRORs sent
+        ("step_ns", "<i8"),  # the last round's
+        ("load", "<f8"),  # share of the time spent separating, smoothed over about a second
+        ("steps", "<i8", (STEP_BUCKETS,)),
+        ("endpoint", "S240"),
+        ("model", "S80"),
+        ("provider", "S40"),
+        ("reason", "S240"),
+    ],
     "command": [
         ("asked", "<i8"),
         ("what", "<i8"),
@@ -217,6 +248,7 @@ class Status:
         self.publish: Any = v["publish"]
         self.play: Any = v["play"]
         self.record: Any = v["record"]
+        self.inserts: Any = v["inserts"]
         self.mixer: Any = v["mixer"]
         self.command: Any = v["command"]
 
@@ -254,7 +286,7 @@ class Status:
     def state(self) -> State:
         """What the daemon as a whole is doing: the stream's own state while the daemon runs."""
         daemon = State(int(self.daemon["state"]))
-        if daemon is not State.RUNNING:
+        if daemon is not State.RUNNING or not self.separate["pid"]:  # plugins only
             return daemon
         return State(int(self.separate["state"]))
 
@@ -263,7 +295,8 @@ class Status:
         """Why the state is what it is; empty when all is well."""
         if State(int(self.daemon["state"])) is State.RUNNING:
             parts = (self.separate, self.capture, self.publish, self.play, self.record)
-            return next(filter(None, (text(part["reason"]) for part in parts)), "")
+            reasons = (text(part["reason"]) for part in (*parts, self.inserts))
+            return next(filter(None, reasons), "")
         return text(self.daemon["reason"])
 
     @staticmethod

@@ -38,6 +38,13 @@ def run(
         str | None,
         typer.Option("--model", metavar="NAME", help="A released model or an .onnx file."),
     ] = None,
+    inserts: Annotated[
+        bool,
+        typer.Option(
+            "--inserts",
+            help="Serve DAW plugins; without --config for them alone, with no audio device.",
+        ),
+    ] = False,
     no_view: Annotated[bool, typer.Option("--no-view", help="Log lines, no meters.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON status a second on stdout.")
@@ -55,6 +62,10 @@ def run(
         changes.append(f'profile="{profile}"')
     if model is not None:
         changes.append(f"model.name={json.dumps(model)}")  # JSON's strings are TOML's
+    if inserts:
+        changes.append("inserts.enabled=true")
+        if config is None and not any(change.startswith("source.") for change in changes):
+            changes.append("source.kind=none")
     daemon = Daemon(load_config(config, changes), config_path=config, overrides=changes)
     look = sys.stdout.isatty() and not (no_view or as_json)
     with _output(look, as_json) as show:

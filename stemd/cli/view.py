@@ -118,9 +118,16 @@ def picture(
     width : int
         Columns of the terminal.
     """
-    parts: list[RenderableType] = [_headline(status, about), _facts(status, about), Text()]
-    parts += [_feed(status, meters, about, feed, now_s, width) for feed in range(len(about.feeds))]
-    parts += [Text(), _counters(status)]
+    parts: list[RenderableType] = [_headline(status, about)]
+    inserts = status["inserts"]
+    if inserts["ready"] and not status["separate"]["pid"]:  # plugins only
+        parts += [_pairs(_inserts(inserts)), Text(), _insert_counters(inserts)]
+    else:
+        parts += [_facts(status, about), Text()]
+        feeds = range(len(about.feeds))
+        parts += [_feed(status, meters, about, feed, now_s, width) for feed in feeds]
+        parts += [Text(), _counters(status)]
+        parts += [_insert_counters(inserts)] if inserts["hellos"] else []
     if about.endpoints:
         parts.append(_pairs(list(about.endpoints)))
     return Group(*parts)
@@ -164,7 +171,26 @@ def _facts(status: dict[str, Any], about: About) -> Table:
                 f"{step['0.5'] / 1e3:.2f} p99 {step['0.99'] / 1e3:.2f} of {hop_ms:.2f} ms",
             ),
         ]
+    facts += _inserts(status["inserts"])
     return _pairs(facts)
+
+
+def _inserts(inserts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who is there of the DAW plugins, and what they cost; nothing where they are not served."""
+    if not inserts["endpoint"]:
+        return []
+    step = inserts["step_us"]
+    offline = f", {inserts['offline']} of them offline" if inserts["offline"] else ""
+    return [
+        ("inserts", f"{inserts['instances']} of {inserts['limit']}{offline}"),
+        (
+            "",
+            f"{_bar(inserts['load'])} {inserts['load']:4.0%}  step p50 "
+            f"{step['0.5'] / 1e3:.2f} p99 {step['0.99'] / 1e3:.2f} ms, "
+            f"{inserts['model']} on {inserts['provider']}",
+        ),
+        ("", inserts["endpoint"]),
+    ]
 
 
 def _shape(capture: dict[str, Any]) -> str:
@@ -262,12 +288,23 @@ def _counters(status: dict[str, Any]) -> Text:
     }
     if play["device"]:
         counts["underruns"] = play["underruns"]
+    line = _counted(counts)
+    line.append("subscribers ", "dim").append(f"{publish['subscribers']}")
+    if record["recording"]:
+        line.append("  ● recording ", "bold red").append(record["path"])
+    return line
+
+
+def _insert_counters(inserts: dict[str, Any]) -> Text:
+    """What of the DAW plugins' audio was late, lost or refused."""
+    names = ("late", "gaps", "overflows", "dropped", "refused", "evicted", "bad")
+    return _counted({f"insert {names[0]}": inserts["late"]} | {n: inserts[n] for n in names[1:]})
+
+
+def _counted(counts: dict[str, int]) -> Text:
     line = Text()
     for name, count in counts.items():
         line.append(f"{name} ", "dim")
         line.append(f"{count}", "bold red" if count else "")
         line.append("  ")
-    line.append("subscribers ", "dim").append(f"{publish['subscribers']}")
-    if record["recording"]:
-        line.append("  ● recording ", "bold red").append(record["path"])
     return line

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from stemd.errors import ModelError
@@ -18,6 +19,7 @@ from stemd.spec import N_CHANNELS, N_STEMS, StreamSpec
 
 SELFTEST_TOLERANCE = 2e-3  # ten times what float32 in another order gives after eight frames
 WARM_UP = 16  # runs after the self-test; the first few plan memory
+PLANNING = 3  # runs of each batch size of a `SlotNet`, for the same reason
 STATE_MAGIC = b"stemd state 1\n"
 
 
@@ -87,7 +89,8 @@ class MaskNet:
             [ort.OrtValue.ortvalue_from_numpy(state, device, 0) for state in turn] for turn in zeros
         ]
         self._host_states = zeros  # on the CPU the very memory of `_states`, else only kept zeros
-        self._bindings = [self._bind(list(state_shapes), turn) for turn in (0, 1)]
+        self._state_names = list(state_shapes)
+        self._bindings = [self._bind(self._state_names, turn) for turn in (0, 1)]
         self._turn = 0  # which set the next run reads
         self.selftest_masks()  # what loads may still not run
         if "selftest" in card:
@@ -220,6 +223,99 @@ class MaskNet:
             binding.bind_ortvalue_input(name, self._states[turn][index])
             binding.bind_ortvalue_output(f"next_{name}", self._states[1 - turn][index])
         return binding
+
+
+class SlotNet:
+    """A model of which each call runs some slots only, in any order and company.
+
+    The states lie in the host's memory, one row for each slot; the rows of a call are brought
+    together before it and put back after it.
+
+    Parameters
+    ----------
+    path, provider : see `MaskNet`
+    spec : StreamSpec
+        What the model must have been made for; `n_feeds` is the number of slots.
+
+    Attributes
+    ----------
+    name, provider, complex_masks : see `MaskNet`
+    mix : (b, c, f) complex64
+        To be filled with the newest frames of a call's slots, from row 0 on.
+
+    Raises
+    ------
+    ModelError
+        From the constructor, as `MaskNet`.
+
+    Process:  the inserts role, offline use.
+    """
+
+    def __init__(self, path: str | Path, spec: StreamSpec, provider: str = "auto") -> None:
+        net = MaskNet(path, spec, provider)  # every check at the door, in every slot
+        self._net = net
+        self.name, self.provider = net.name, net.provider
+        self.complex_masks = net.complex_masks
+        self.mix = net._mix_spectra
+        self._before, self._after = net._host_states
+        self._kept = [np.zeros_like(state) for state in self._before]
+        self._names = list(net._state_names)
+        self._bindings = [self._bind(n) for n in range(1, spec.n_feeds + 1)]
+        everybody = np.arange(spec.n_feeds)
+        for n in range(1, spec.n_feeds + 1):  # the runtime plans its memory for each size
+            for _ in range(PLANNING):
+                self.process(everybody[:n])
+        self.reset()
+
+    def process(self, slots: npt.NDArray[np.intp]) -> Float32Array:
+        """Masks of the frames in `mix`.
+
+        Parameters
+        ----------
+        slots : (b,) intp
+            Whose frames they are, none twice.
+
+        Returns
+        -------
+        masks : (b, s, c, f) float32, or (b, s, c, f, 2) if `complex_masks`
+            Ours; overwritten by the next call.
+        """
+        n = len(slots)
+        for kept, before in zip(self._kept, self._before, strict=True):
+            # with the default mode take() makes a copy of its `out` first
+            np.take(kept, slots, axis=0, out=before[:n], mode="clip")
+        binding, inputs = self._bindings[n - 1]
+        if self.provider != "cpu":
+            for name, value in inputs:  # to another device it is copied where it is bound
+                binding.bind_ortvalue_input(name, value)
+        self._net._session.run_with_iobinding(binding)
+        for kept, after in zip(self._kept, self._after, strict=True):
+            kept[slots] = after[:n]
+        return self._net._masks[:n]
+
+    def reset(self, slot: int | None = None) -> None:
+        """Forget one slot's past, or every slot's."""
+        which = slice(None) if slot is None else slot
+        for kept in self._kept:
+            kept[which] = 0.0
+
+    def _bind(self, n: int) -> tuple[Any, list[tuple[str, Any]]]:
+        """A binding of the first n rows of every array, and what of it goes in."""
+
+        def value(array: Float32Array) -> Any:
+            return ort.OrtValue.ortvalue_from_numpy(array[:n], "cpu", 0)  # the very memory
+
+        binding = self._net._session.io_binding()
+        inputs = [("mix", value(self._net._mix))]
+        inputs += [
+            (name, value(state)) for name, state in zip(self._names, self._before, strict=True)
+        ]
+        for name, one in inputs:
+            binding.bind_ortvalue_input(name, one)
+        binding.bind_ortvalue_output("masks", value(self._net._masks))
+        for name, state in zip(self._names, self._after, strict=True):
+            binding.bind_ortvalue_output(f"next_{name}", value(state))
+        return binding, inputs
 
 
 def graph_shapes(path: Path) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:

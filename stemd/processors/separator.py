@@ -129,12 +129,54 @@ class HopSeparator:
         self.analyse(hop)
         model = self.model
         masks = None if model is None else model.process(self.spectra, deadline)
-        self._take(masks, model)
+        self.take(masks, model)
         self.synthesise(stems_out, mix_out)
 
     def analyse(self, hop: Float32Array) -> None:
         """The first part of `process`: `spectra` and `frames` of the newest frame."""
         self._analysis.process(hop)
+
+    def take(self, masks: Float32Array | None, model: MaskModel | None) -> None:
+        """The middle part of `process`: keep good masks, move each feed's fade one hop on.
+
+        Parameters
+        ----------
+        masks : (b, s, c, f) or (b, s, c, f, 2) float32, or None
+            Of the newest frame, from `model`; None: none in time.
+        model : MaskModel or None
+            What they came from; only asked of what kind they are, and to forget where they are
+            not numbers.
+        """
+        arrived = self._arrived
+        if masks is None or model is None:
+            arrived.fill(False)
+        else:
+            if model.complex_masks != self._complex:
+                self._complex = model.complex_masks
+                self._held.fill(0.0)
+                self._held_complex.fill(0.0)
+            find_usable(masks.reshape(self.spec.n_feeds, -1), arrived)
+            masks = masks.reshape(self._masks_shape)
+            if self._complex:
+                project_complex(masks, arrived, self._held_complex)
+            else:
+                project_real(masks, arrived, self._held)
+            if not arrived.all():
+                self.bad_hops += ~arrived
+                for feed in np.flatnonzero(~arrived):
+                    model.reset(int(feed))  # a NaN in a recurrent state stays for ever
+        move_fades(
+            arrived,
+            self._bypass,
+            model is not None,
+            # the masks of a model that was taken away are faded out at once
+            0 if model is None else self.hold_hops,
+            self._fade,
+            self._walk,
+            self._counts,
+            self._flags,
+            self._wet,
+        )
 
     def synthesise(self, stems_out: Float32Array, mix_out: Float32Array) -> None:
         """The last part of `process`: apply the masks held, finish the hop before the newest."""
@@ -166,39 +208,6 @@ class HopSeparator:
         self._walk[0, feeds] = -1
         self._walk[1, feeds] = 0
         self._flags[:, feeds] = False
-
-    def _take(self, masks: Float32Array | None, model: MaskModel | None) -> None:
-        """Keep good masks; move each feed's fade one hop on."""
-        arrived = self._arrived
-        if masks is None or model is None:
-            arrived.fill(False)
-        else:
-            if model.complex_masks != self._complex:
-                self._complex = model.complex_masks
-                self._held.fill(0.0)
-                self._held_complex.fill(0.0)
-            find_usable(masks.reshape(self.spec.n_feeds, -1), arrived)
-            masks = masks.reshape(self._masks_shape)
-            if self._complex:
-                project_complex(masks, arrived, self._held_complex)
-            else:
-                project_real(masks, arrived, self._held)
-            if not arrived.all():
-                self.bad_hops += ~arrived
-                for feed in np.flatnonzero(~arrived):
-                    model.reset(int(feed))  # a NaN in a recurrent state stays for ever
-        move_fades(
-            arrived,
-            self._bypass,
-            model is not None,
-            # the masks of a model that was taken away are faded out at once
-            0 if model is None else self.hold_hops,
-            self._fade,
-            self._walk,
-            self._counts,
-            self._flags,
-            self._wet,
-        )
 
 
 class Separator:

@@ -14,7 +14,7 @@ from ..config import Config
 from ..outbox import OutboxHandle
 from ..ring import RingHandle
 from ..spec import StreamSpec
-from ..status import Status, StatusHandle
+from ..status import State, Status, StatusHandle
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,16 @@ class Role:
     def stopping(self) -> bool:
         """The daemon asked for the end, or is gone."""
         return bool(self.section["stop"]) or os.getppid() != self._parent
+
+    @property
+    def is_first_start(self) -> bool:
+        """Whether somebody is still watching the daemon start.
+
+        Then a taken port is an error to be seen. Later, in the middle of a show, it is not worth
+        the audio: what is missing is tried again.
+        """
+        daemon = self.status.daemon
+        return int(daemon["state"]) == State.STARTING and int(daemon["config_rev"]) == 0
 
     def note(self, lines: list[str]) -> None:
         """One line for the daemon's log."""

@@ -54,7 +54,7 @@ def run(links: Links) -> None:
     wake = links.wake["publish"]
     publisher.open()
     role.reason(publisher.reason)
-    if publisher.missing and _is_first_start(status):
+    if publisher.missing and role.is_first_start:
         publisher.close()
         sys.exit(EXIT_DEVICE)
     role.ready()
@@ -74,16 +74,6 @@ def run(links: Links) -> None:
             role.beat()
     publisher.close()
     sys.exit(EXIT_OK)
-
-
-def _is_first_start(status: Status) -> bool:
-    """Whether somebody is still watching the daemon start.
-
-    Then a taken port is an error to be seen. Later, in the middle of a show, it is not worth the
-    audio: what is missing is tried again.
-    """
-    starting = int(status.daemon["state"]) == State.STARTING
-    return starting and int(status.daemon["config_rev"]) == 0
 
 
 class Publish:
