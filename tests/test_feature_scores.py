@@ -165,6 +165,31 @@ def test_the_offline_annotation_finds_clicks_where_they_are():
     np.testing.assert_allclose(strong, TIMES, atol=0.004)
 
 
+@pytest.mark.parametrize("played", [28.0, 40.0, 52.0])
+def test_a_string_is_asked_for_the_pitch_that_sounds(played):
+    """Plucked hard it begins 80 cents sharp; its second partial is louder than its first."""
+    t = np.arange(2 * RATE) / RATE
+    midi = played + 0.8 * np.exp(-t / 0.25)
+    phase = 2 * np.pi * np.cumsum(440 * 2 ** ((midi - 69) / 12)) / RATE
+    tone = 0.1 * np.sin(phase) + 0.3 * np.sin(2 * phase + 1) + 0.1 * np.sin(3 * phase)
+    audio = np.zeros((2, 4 * RATE), np.float32)
+    audio[:, RATE : 3 * RATE] = tone
+    part = Part(4 * RATE)
+    part.notes = [Note(1.0, 3.0, (played,), 0.8, 1.0)]
+    asked = truth.contour_of_notes(part, audio, RATE).midi[:, 0]
+    at = np.arange(108, 292)
+    assert np.abs(asked[at] - midi[at * RATE // 100 - RATE]).max() < 0.1
+    assert np.isnan(asked[:99]).all() and np.isnan(asked[302:]).all()
+
+
+def test_noise_bends_no_note():
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, 2 * RATE)).astype(np.float32)
+    part = Part(2 * RATE)
+    part.notes = [Note(0.0, 2.0, (40.0,), 0.8, 0.0)]
+    asked = truth.contour_of_notes(part, noise, RATE).midi[:, 0]
+    assert (asked == 40.0).all()
+
+
 def test_a_score_becomes_what_can_be_asked():
     n = 10 * RATE
     drums, bass = Part(n), Part(n)

@@ -22,6 +22,12 @@ STROKE_DB = 34.0  # … and below the loudest stroke of all
 LOOK_S = 0.025  # energy of an onset is that of the time after it
 STEP_S = 0.01  # of contours
 VOICED_DB = 35.0  # below the loud parts of its stem a sound is no longer asked for its pitch
+BENT = (
+    -0.7,
+    1.7,
+)  # semitones off the note played: a plucked string begins sharp, the lower the more
+BENT_HZ = 1200.0  # partials up to here tell how far
+CLEAR = 0.6  # of the normalised square difference: it tells a period
 
 
 @dataclass
@@ -185,11 +191,16 @@ def loud_enough(audio: np.ndarray, samplerate: int) -> np.ndarray:
 
 
 def contour_of_notes(part: Any, audio: np.ndarray, samplerate: int) -> Contour:
-    """Of a line of notes, the newest counts; bends, and notes of no pitch, are not known."""
+    """Of a line of notes, the newest counts; bends, and notes of no pitch, are not known.
+
+    A string is not in tune while it swings wide: the pitch is the one that sounds, see `bent`.
+    """
     audible = loud_enough(audio, samplerate)
+    low, rate = low_passed(audio, samplerate)
+    starts = [max(0, round(note.onset / STEP_S)) for note in part.notes] + [audible.size]
     midi = np.full((audible.size, 2), np.nan)
     known = part.knows("pitch", np.arange(audible.size) * STEP_S)
-    for note in part.notes:
+    for i, note in enumerate(part.notes):
         first, last = (max(0, round(time / STEP_S)) for time in (note.onset, note.offset))
         if not note.pitches:
             known[first:last] = False
@@ -197,5 +208,51 @@ def contour_of_notes(part: Any, audio: np.ndarray, samplerate: int) -> Contour:
         known[first:last] = part.knows("pitch", np.arange(first, min(last, known.size)) * STEP_S)
         known[first : max(first, int(np.ceil(note.settled / STEP_S)))] = False
         midi[first:last] = (note.pitches[0], note.pitches[-1])
+        own = slice(first, max(first, min(last, audible.size, starts[i + 1])))
+        frames = np.flatnonzero(audible[own]) + first
+        midi[own] += bent(low, rate, note.pitches[-1], frames, np.arange(own.start, own.stop))
     midi[~audible] = np.nan
     return Contour(midi, known)
+
+
+def low_passed(audio: np.ndarray, samplerate: int) -> tuple[np.ndarray, int]:
+    """Mono of (2, n) below BENT_HZ, every fourth sample, and its rate; as late as it was."""
+    taps = np.sinc(2 * BENT_HZ / samplerate * np.arange(-128, 129)) * np.hanning(257)
+    mono = audio.sum(0, dtype=np.float64)
+    return np.convolve(mono, taps / taps.sum(), "same")[::4], samplerate // 4
+
+
+def bent(
+    x: np.ndarray, rate: int, pitch: float, frames: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """Semitones, (t, 1), by which x sounds higher than MIDI `pitch` at the frames `wanted`.
+
+    The highest normalised square difference within BENT of `pitch`, around each of `frames`, which
+    looks ahead as far as back and cannot take another octave; between those that are CLEAR a line.
+    0 where none is.
+    """
+    periods = rate / (440 * 2 ** ((pitch + np.array(BENT[::-1]) - 69) / 12))
+    lags = np.arange(int(periods[0]) - 1, int(np.ceil(periods[1])) + 2)
+    length = 2 * int(periods[1])
+    padded = np.pad(x, length + lags[-1])
+    found, places = [], []
+    for frame in frames:
+        # (x[n], x[n + lag]) lie to both sides of the frame's time
+        middle = length + lags[-1] + round(frame * STEP_S * rate)
+        begin = middle - (length + int(lags.mean())) // 2
+        here = padded[begin : begin + length]
+        there = np.lib.stride_tricks.sliding_window_view(
+            padded[begin + lags[0] : begin + lags[-1] + length], length
+        )
+        energy = here @ here + np.square(there).sum(1)
+        d = 2 * (there @ here) / (energy + 1e-12)
+        best = int(d.argmax())
+        if not 0 < best < d.size - 1 or d[best] < CLEAR:
+            continue
+        curve = d[best - 1] - 2 * d[best] + d[best + 1]
+        period = lags[best] + 0.5 * (d[best - 1] - d[best + 1]) / min(curve, -1e-9)
+        found.append(69 + 12 * np.log2(rate / period / 440) - pitch)
+        places.append(frame)
+    if not found:
+        return np.zeros((wanted.size, 1))
+    return np.interp(wanted, places, found)[:, None]
