@@ -179,7 +179,8 @@ def test_a_string_is_asked_for_the_pitch_that_sounds(played):
     asked = truth.contour_of_notes(part, audio, RATE).midi[:, 0]
     at = np.arange(108, 292)
     assert np.abs(asked[at] - midi[at * RATE // 100 - RATE]).max() < 0.1
-    assert np.isnan(asked[:99]).all() and np.isnan(asked[302:]).all()
+    assert np.isnan(asked[:99]).all()
+    assert np.isnan(asked[302:]).all()
 
 
 def test_noise_bends_no_note():
