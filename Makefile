@@ -6,7 +6,7 @@ CONTENTS := pyproject.toml scripts/setup.sh
 
 PROFILE ?= live
 
-.PHONY: run test test-all lint bench doctor train smoke clean
+.PHONY: run test test-all lint bench doctor train smoke plugin plugin-test clean
 
 run: $(VENV)/.stemd-run  ## install what is missing, then start the daemon
 	@$(BIN)/stemd run $(ARGS)
@@ -31,6 +31,12 @@ train: $(VENV)/.stemd-train  ## a released model from nothing: PROFILE=tight|liv
 
 smoke: $(VENV)/.stemd-train  ## render, train and export something tiny, and all tests that need torch
 	$(BIN)/python -m pytest tests/models tests/test_guide.py $(PYTEST)
+
+plugin:  ## stemd Insert for DAWs (VST3, CLAP, LV2), built and put where hosts look
+	@bash bridge/plugin/build.sh
+
+plugin-test: $(VENV)/.stemd-test  ## the plugin's tests: C++, mini-host, DawDreamer where it is
+	$(BIN)/python -m pytest tests/bridge/plugin $(PYTEST)
 
 clean:  ## everything that was made here; recordings stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

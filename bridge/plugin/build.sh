@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Build stemd Insert and put it where hosts look: ~/.vst3, ~/.clap, ~/.lv2.
+#
+#   bridge/plugin/build.sh            install what is missing, build, link the bundles
+#   bridge/plugin/build.sh tests      build only, with the tests' programs; links nothing
+#
+# DPF_DIR=... takes another DPF than Debian's; JOBS=... compilers at once.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+out=${PLUGIN_BUILD:-build/plugin}
+dpf=${DPF_DIR:-/usr/share/dpf}
+say() { printf 'stemd plugin: %s\n' "$*"; }
+stop() { printf 'stemd plugin: %s\n' "$@" >&2; exit 1; }
+
+missing() {
+    command -v cmake >/dev/null || echo cmake
+    command -v make >/dev/null || command -v ninja >/dev/null || echo make
+    command -v g++ >/dev/null || command -v clang++ >/dev/null || echo g++
+    command -v pkg-config >/dev/null || echo pkg-config
+    [ -f "$dpf/cmake/DPF-plugin.cmake" ] || echo dpf-source
+    pkg-config --exists libzmq 2>/dev/null || echo libzmq3-dev
+    pkg-config --exists nlohmann_json 2>/dev/null || echo nlohmann-json3-dev
+}
+
+install_missing() {
+    local packages root=()
+    mapfile -t packages < <(missing)
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    command -v apt-get >/dev/null || stop "needs (Debian's names): ${packages[*]}"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || stop "there is no sudo; as root: apt-get install ${packages[*]}"
+        root=(sudo)
+    fi
+    say "will install with apt: ${packages[*]}"
+    "${root[@]}" apt-get update -qq || say "apt-get update failed; trying with the lists there are"
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends \
+        "${packages[@]}" >/dev/null || stop "apt could not install: ${packages[*]}"
+}
+
+install_missing
+tests=OFF
+[ "${1:-}" = tests ] && tests=ON
+mkdir -p "$out"
+{
+    cmake -S bridge/plugin -B "$out" -DDPF_DIR="$dpf" -DSTEMD_PLUGIN_TESTS=$tests
+    cmake --build "$out" -j "${JOBS:-$(nproc)}"
+} >"$out/build.log" 2>&1 || { tail -40 "$out/build.log" >&2; stop "build failed: $out/build.log"; }
+[ $tests = OFF ] || exit 0
+
+# Copied, not linked: hosts keep the file open, and the tree may move.
+place() {
+    mkdir -p "$2"
+    rm -rf "${2:?}/$(basename "$1")"
+    cp -r "$1" "$2/"
+    say "$2/$(basename "$1")"
+}
+place "$out/bin/stemd-insert.vst3" "$HOME/.vst3"
+place "$out/bin/stemd-insert.clap" "$HOME/.clap"
+place "$out/bin/stemd-insert.lv2" "$HOME/.lv2"

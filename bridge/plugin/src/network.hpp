@@ -1,0 +1,69 @@
+// One ZeroMQ context and one thread for all instances of this binary in a process.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+#include "session.hpp"
+
+namespace stemd {
+
+class Client;
+
+// What a person chose; read by the network thread whenever it likes.
+struct Settings {
+    std::atomic<int> session{0};
+    void set_endpoint(const std::string& text);
+    std::string endpoint() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::string endpoint_;
+};
+
+class Network {
+public:
+    // The one of this process, started when there is none. nullptr: the process has too few file
+    // descriptors left, and libzmq would abort it.
+    static std::shared_ptr<Network> acquire();
+    ~Network();
+
+    void* context() const { return context_; }
+    int wake_fd() const { return wake_fd_; }
+
+    // From any thread but the audio thread; what is asked is done soon, by the network thread.
+    void attach(uint64_t instance, std::shared_ptr<Settings> settings,
+                std::shared_ptr<Session> session);
+    void detach(uint64_t instance);
+    void forget(uint64_t instance);
+
+private:
+    Network() = default;
+    bool start();
+    void post(std::function<void()> order);
+    void loop();
+    Client* find(uint64_t instance);
+
+    void* context_ = nullptr;
+    int wake_fd_ = -1;
+    std::atomic<bool> stop_{false};
+    std::mutex mutex_;
+    std::vector<std::function<void()>> orders_;
+    std::vector<std::unique_ptr<Client>> clients_;  // the network thread's
+    pthread_t thread_{};
+    bool running_ = false;
+};
+
+// Descriptors this process may still open.
+long free_descriptors();
+
+}  // namespace stemd

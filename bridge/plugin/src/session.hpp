@@ -1,0 +1,89 @@
+// One activation of one instance: what the audio thread and the network thread share. It is made on
+// activate, given to the network thread, and lives until both have let go of it.
+#pragma once
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+#include "ring.hpp"
+
+namespace stemd {
+
+// What the status parameter shows, in this order.
+enum class Link : int {
+    off,              // not active
+    searching,        // nobody answers yet
+    connected,        // stems flow
+    refused,          // the daemon said why, see the terminal
+    latency_too_low,  // connected, but stems cannot be in time
+    no_descriptors,   // the host has no file descriptors left for us
+    needs_key,        // the endpoint is not on this machine and has no key
+    strange_answer,   // something else answers there, or a daemon of another version
+};
+
+struct Session {
+    Session(uint32_t epoch, uint32_t rate, uint32_t max_block, uint32_t latency, int wake_fd)
+        : epoch(epoch),
+          rate(rate),
+          max_block(max_block),
+          latency(latency),
+          // A second of input, so that a pause of the network thread loses nothing.
+          up(rate + 4 * uint64_t(max_block)),
+          // Stems may be ahead of the play head by everything that is on its way: L and one block,
+          // and what a message holds at most.
+          down(uint64_t(latency) + 2 * uint64_t(max_block) + 8192),
+          wake_fd(wake_fd) {}
+
+    const uint32_t epoch;
+    const uint32_t rate;       // Hz
+    const uint32_t max_block;  // frames
+    const uint32_t latency;    // frames, what the host was told
+
+    UpRing up;
+    DownRing down;
+
+    std::atomic<bool> offline{false};
+    std::atomic<Link> link{Link::searching};
+    std::atomic<bool> welcomed{false};
+    std::atomic<uint32_t> algorithmic{0};  // frames, from WELCOME
+    std::atomic<uint32_t> minimum{0};      // frames, from WELCOME
+    std::atomic<uint64_t> flow{0};         // rises whenever the daemon was of use
+
+    std::atomic<uint64_t> underrun{0};   // frames that were not there when they had to be heard
+    std::atomic<uint64_t> dropped{0};    // frames of input that never got to the daemon
+    std::atomic<uint64_t> timeouts{0};   // times an offline render gave up waiting
+    std::atomic<uint64_t> malformed{0};  // messages that were not what they should be
+
+    // The one system call of the audio thread in real time. A full counter is as good as a written
+    // one, hence nothing to check.
+    void wake() const {
+        const uint64_t one = 1;
+        if (wake_fd >= 0) (void)!write(wake_fd, &one, sizeof one);
+    }
+
+    // Called by the network thread; only offline renders ever listen.
+    void announce() {
+        { const std::lock_guard<std::mutex> hold(mutex_); }
+        changed_.notify_all();
+    }
+
+    // Waits until something is announced, at most `most`. Offline only.
+    template <class Ready>
+    bool wait(std::chrono::steady_clock::time_point until, Ready ready) {
+        std::unique_lock<std::mutex> hold(mutex_);
+        return changed_.wait_until(hold, until, ready);
+    }
+
+private:
+    const int wake_fd;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+};
+
+}  // namespace stemd

@@ -1,0 +1,199 @@
+// Runs a plugin over a file of samples as one JSON argument says, and prints what it saw as JSON.
+#include "minihost.hpp"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <thread>
+
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr float kSentinel = 1e30f;  // what outputs hold before every block
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int entries(const char* path) {
+    DIR* directory = opendir(path);
+    int count = 0;
+    while (readdir(directory)) ++count;
+    closedir(directory);
+    return count;
+}
+
+int64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1'000'000'000ll + t.tv_nsec;
+}
+
+Json describe(const std::vector<Bus>& busses) {
+    Json list = Json::array();
+    for (const Bus& bus : busses) list.push_back({bus.name, bus.channels, bus.main});
+    return list;
+}
+
+struct Run {
+    std::unique_ptr<Hosted> plugin;
+    std::vector<float> heard;  // interleaved, 8 channels
+    std::vector<Json> trace;
+    uint64_t sentinels = 0;
+    bool good = true;
+};
+
+// One block of one instance.
+void block(Run& run, const float* in, int64_t at, int frames, const std::vector<int>& left_out) {
+    static std::vector<float> inputs[2], outputs[8];
+    float *from[2], *to[8];
+    for (int c = 0; c < 2; ++c) {
+        inputs[c].resize(size_t(frames));
+        for (int n = 0; n < frames; ++n) inputs[c][size_t(n)] = in[2 * (at + n) + c];
+        from[c] = inputs[c].data();
+    }
+    for (int c = 0; c < 8; ++c) {
+        outputs[c].assign(size_t(frames), kSentinel);
+        to[c] = outputs[c].data();
+    }
+    run.good &= run.plugin->process(from, to, frames);
+    for (int c = 0; c < 8; ++c) {
+        const bool heard = std::count(left_out.begin(), left_out.end(), c / 2) == 0;
+        for (int n = 0; heard && n < frames; ++n) {
+            const float x = outputs[c][size_t(n)];
+            run.sentinels += x == kSentinel;
+            run.heard[size_t(8 * (at + n) + c)] = x;
+        }
+    }
+}
+
+int64_t file_frames(const std::string& bytes) { return int64_t(bytes.size() / 8); }
+
+}  // namespace
+
+int main(int, char** arguments) try {
+    const Json order = Json::parse(arguments[1]);
+    const std::string format = order.at("format"), path = order.at("plugin");
+    const double rate = order.value("rate", 48000.0);
+    const int max_block = order.value("max_block", 512);
+    const auto blocks = order.value("blocks", std::vector<int>{max_block});
+    const auto left_out = order.value("left_out", std::vector<int>{});
+    const bool paced = order.value("paced", false);
+    const std::string sound = read_file(order.at("input"));
+    const auto* input = reinterpret_cast<const float*>(sound.data());
+    const int64_t length = file_frames(sound);
+
+    if (order.contains("descriptors")) {
+        // As many as are open, and these.
+        const rlim_t free = order["descriptors"].get<rlim_t>();
+        const rlim_t limit = rlim_t(entries("/proc/self/fd") - 3) + free;
+        const rlimit both{limit, limit};
+        setrlimit(RLIMIT_NOFILE, &both);
+    }
+    std::vector<Run> runs(size_t(order.value("instances", 1)));
+    Json report;
+    for (Run& run : runs) {
+        run.plugin = format == "vst3" ? open_vst3(path) : open_clap(path);
+        if (order.contains("state")) run.plugin->load(read_file(order["state"]));
+        const Json settings = order.value("parameters", Json::object());
+        for (const auto& [name, value] : settings.items()) run.plugin->set(name, value);
+        run.plugin->setup(rate, max_block, order.value("offline", false));
+        run.plugin->leave_out(left_out);
+        run.heard.assign(size_t(8 * length), 0.f);
+    }
+    report["threads_before"] = entries("/proc/self/task") - 2;
+    for (int n = order.value("restarts", 0); n > 0; --n)
+        for (Run& run : runs) {
+            run.plugin->activate();
+            run.plugin->deactivate();
+        }
+    for (Run& run : runs) run.plugin->activate();
+    report["latency"] = runs[0].plugin->latency();
+    report["inputs"] = describe(runs[0].plugin->busses(true));
+    report["outputs"] = describe(runs[0].plugin->busses(false));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(int(1000 * order.value("wait_s", 0.0))));
+
+    if (order.value("fifo", 0) > 0) {
+        mlockall(MCL_CURRENT | MCL_FUTURE);
+        const sched_param priority{order["fifo"].get<int>()};
+        report["fifo"] = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
+    }
+    std::vector<double> calls_us;
+    calls_us.reserve(size_t(length / *std::min_element(blocks.begin(), blocks.end()) + 1));
+    const int64_t start = now_ns();
+    int64_t next_trace = 0;
+    size_t which = 0;
+    for (int64_t at = 0; at < length;) {
+        const int frames = int(std::min<int64_t>(blocks[which++ % blocks.size()], length - at));
+        if (paced) {  // a block comes when the last of its samples has passed
+            const int64_t due = start + int64_t(1e9 * double(at + frames) / rate);
+            const timespec t{due / 1'000'000'000, due % 1'000'000'000};
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
+        }
+        const int64_t before = now_ns();
+        for (Run& run : runs) block(run, input, at, frames, left_out);
+        calls_us.push_back(1e-3 * double(now_ns() - before));
+        at += frames;
+        if (at >= next_trace) {
+            next_trace = at + int64_t(rate / 20);
+            Run& run = runs[0];
+            run.trace.push_back({at, run.plugin->get("Connected"), run.plugin->get("Status"),
+                                 run.plugin->get("Frames missed"),
+                                 run.plugin->get("Frames not sent")});
+        }
+    }
+    const sched_param normal{0};
+    pthread_setschedparam(pthread_self(), SCHED_OTHER, &normal);
+
+    report["wall_s"] = 1e-9 * double(now_ns() - start);
+    report["threads"] = entries("/proc/self/task") - 2;
+    report["descriptors"] = entries("/proc/self/fd") - 3;
+    report["trace"] = runs[0].trace;
+    report["instances"] = Json::array();
+    for (size_t n = 0; n < runs.size(); ++n) {
+        Json parameters;
+        for (const auto& name : runs[n].plugin->parameters())
+            parameters[name] = runs[n].plugin->get(name);
+        report["instances"].push_back({{"good", runs[n].good},
+                                       {"sentinels", runs[n].sentinels},
+                                       {"parameters", parameters}});
+        if (order.contains("output")) {
+            std::ofstream file(order["output"].get<std::string>() + "." + std::to_string(n),
+                               std::ios::binary);
+            file.write(reinterpret_cast<const char*>(runs[n].heard.data()),
+                       std::streamsize(runs[n].heard.size() * sizeof(float)));
+        }
+    }
+    if (order.contains("save")) {
+        std::ofstream file(order["save"].get<std::string>(), std::ios::binary);
+        file << runs[0].plugin->save();
+    }
+    for (Run& run : runs) run.plugin->deactivate();
+    runs.clear();
+    report["threads_after"] = entries("/proc/self/task") - 2;
+    if (order.value("keep_calls", false)) report["calls_us"] = calls_us;
+    std::sort(calls_us.begin(), calls_us.end());
+    for (const double share : {0.5, 0.99, 0.999, 1.0})
+        report["call_us"].push_back(
+            calls_us[std::min(calls_us.size() - 1, size_t(share * double(calls_us.size())))]);
+    std::cout << report.dump() << std::endl;
+    return 0;
+} catch (const std::exception& error) {
+    std::cerr << "minihost: " << error.what() << std::endl;
+    return 1;
+}
