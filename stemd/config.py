@@ -220,18 +220,27 @@ class MappingConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """Stems on an output device."""
+    """Stems on an output device, or on JACK ports `stemd:vocals_L` and so on."""
 
     enabled: bool = False
+    kind: Literal["device", "jack"] = "device"
     device: str = ""
     host_api: str = ""
     feed: str = ""  # empty: the first
     samplerate: int = field(default=0, metadata=_between(0, MAX_RATE_HZ))  # 0: the source's
     blocksize: int = field(default=0, metadata=_between(0, 16_384))  # samples; 0: the hop length
     # Each entry feeds the next pair of output channels; "a+b" plays a mix of stems on one pair.
-    pairs: tuple[str, ...] = ("vocals+drums+bass+other",)
+    # Empty: all on one pair of a device, a pair of JACK ports for each stem.
+    pairs: tuple[str, ...] = ()
     # Cushion between the two clocks beyond one block of each side, ms.
     margin_ms: float = field(default=2.0, metadata=_between(0.0, 500.0))
+
+    @property
+    def channel_pairs(self) -> tuple[tuple[str, ...], ...]:
+        """Sources that are added up on each pair of channels."""
+        if not self.pairs:
+            return tuple((stem,) for stem in STEMS) if self.kind == "jack" else (STEMS,)
+        return tuple(tuple(name.strip() for name in pair.split("+")) for pair in self.pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -604,11 +613,9 @@ def _check(config: Config, where: _Where) -> None:
         raise where.error("output.samplerate", config.output.samplerate, expected)
     if config.output.feed and config.output.feed not in names:
         raise where.error("output.feed", config.output.feed, f"one of {', '.join(names)}")
-    for i, pair in enumerate(config.output.pairs):
-        for stem in pair.split("+"):
-            _choice(stem.strip(), SOURCES, f"output.pairs[{i}]", where)
-    if config.output.enabled and not config.output.pairs:
-        raise where.error("output.pairs", [], "at least one pair")
+    for i, pair in enumerate(config.output.channel_pairs):
+        for name in pair:
+            _choice(name, SOURCES, f"output.pairs[{i}]", where)
     if config.record.enabled and not config.record.stems:
         raise where.error("record.stems", [], "at least one stem")
     _check_inserts(config, where)

@@ -6,9 +6,11 @@ import os
 import sys
 
 from .. import realtime
+from ..config import Config
 from ..errors import EXIT_DEVICE, EXIT_OK, DeviceError
 from ..outbox import Outbox
-from ..sinks.device import OutputDevice
+from ..sinks.player import Player
+from ..spec import StreamSpec
 from ..status import Status
 from .links import Links, Role
 
@@ -27,7 +29,7 @@ def run(links: Links) -> None:
         while not status.separate["ready"] and not role.stopping:
             role.beat()
             links.wake["play"].acquire(True, WAIT_S)
-        device = OutputDevice(links.config, links.spec)
+        device = open_player(links.config, links.spec)
         Status.set_text(section, "device", device.label)
         section["samplerate"] = device.samplerate
         section["latency"] = device.target
@@ -51,3 +53,14 @@ def run(links: Links) -> None:
         code = EXIT_DEVICE
     sys.stderr.flush()
     os._exit(code)
+
+
+def open_player(config: Config, spec: StreamSpec) -> Player:
+    """What `output.kind` asks for; each brings its own audio library."""
+    if config.output.kind == "jack":
+        from ..sinks.jack_ports import JackPorts
+
+        return JackPorts(config, spec)
+    from ..sinks.device import OutputDevice
+
+    return OutputDevice(config, spec)

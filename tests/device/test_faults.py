@@ -136,3 +136,18 @@ def test_a_device_that_comes_back_at_another_rate_is_followed() -> None:
             assert int(it.status.daemon["session"]) != session
             hops = it.collect(0.5).hops
             assert np.isin(hops["flags"], (0, FLAG_LATE)).all()
+
+
+def test_jack_ports_are_the_stems_and_come_back_with_the_server() -> None:
+    wanted = {f"stemd:{stem}_{side}" for stem in STEMS for side in "LR"}
+    with (
+        jack() as server,
+        running("source.kind=demo", "output.enabled=true", "output.kind=jack") as it,
+    ):
+        it.until(lambda: wanted <= set(server.ports().split()), 20.0, "ports of the stems")
+        server.kill()
+        it.until(lambda: "server" in it.status.reason, 20.0, "the word that there is no server")
+        server.start()
+        it.until(lambda: wanted <= set(server.ports().split()), 20.0, "the ports again")
+        samples = int(it.status.play["samples"])
+        it.until(lambda: int(it.status.play["samples"]) > samples, 20.0, "audio on them")

@@ -160,10 +160,12 @@ with client:
 """
 
 
-def test_an_output_device_plays_the_stems_in_order(
-    server: JackServer, feed: Any, tmp_path: Path
+@pytest.mark.parametrize("kind", ["device", "jack"])
+def test_an_output_plays_the_stems_in_order(
+    server: JackServer, feed: Any, tmp_path: Path, kind: str
 ) -> None:
-    output = ["output.enabled=true", "output.device=system", 'output.pairs=["mix"]']
+    output = ["output.enabled=true", f"output.kind={kind}", 'output.pairs=["mix"]']
+    output += ["output.device=system"]  # JACK ports have none
     output += ["output.margin_ms=150"]  # what is tested is order, not this machine's scheduling
     ear = subprocess.Popen(
         [sys.executable, "-c", LISTENER],
@@ -178,9 +180,9 @@ def test_an_output_device_plays_the_stems_in_order(
         assert ear.stdout.readline() == "listening\n"
         with running(*FEED, *output) as it:
             it.until(lambda: int(it.status.play["samples"]) > 0, 20.0, "the output's first samples")
-            pid = int(it.status.play["pid"])
+            start = "stemd:mix_L" if kind == "jack" else f"stemd-out-{int(it.status.play['pid'])}"
             port = wait_for(
-                lambda: [p for p in server.ports().split() if p.startswith(f"stemd-out-{pid}")],
+                lambda: [p for p in server.ports().split() if p.startswith(start)],
                 10.0,
                 "the output's port",
             )[0]
@@ -199,8 +201,9 @@ def test_an_output_device_plays_the_stems_in_order(
     heard = np.load(path).astype(np.float64)
     heard = heard[np.argmax(heard > 0) :]
     ramp = heard[4800:][: 48_000 * 2] * 2**24
-    # The counter goes up by one a sample, give or take the drift correction's part per thousand;
+    # The counter goes up by one a sample, give or take the drift correction's part per thousand
+    # and the last bit of a float32, which is half a step after minutes of counting;
     # a lost or repeated block would be a step of hundreds.
     steps = np.diff(ramp)
     assert underruns == 0
-    assert np.abs(steps - 1.0).max() < 0.1
+    assert np.abs(steps - 1.0).max() < 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stemd.sinks.device import Cushion
+from stemd.sinks.player import Cushion
 
 
 def ramp(start: int, n: int) -> np.ndarray:
