@@ -286,9 +286,14 @@ class Status:
     def state(self) -> State:
         """What the daemon as a whole is doing: the stream's own state while the daemon runs."""
         daemon = State(int(self.daemon["state"]))
-        if daemon is not State.RUNNING or not self.separate["pid"]:  # plugins only
+        if daemon is not State.RUNNING or self.plugins_only:
             return daemon
         return State(int(self.separate["state"]))
+
+    @property
+    def plugins_only(self) -> bool:
+        """The daemon serves plugins and has no stream of its own."""
+        return bool(self.inserts["ready"]) and not self.separate["pid"]
 
     @property
     def reason(self) -> str:

@@ -106,7 +106,7 @@ class InsertClient:
         self.welcome: dict[str, str] = {}
         self.error = ""
         self._stems: deque[Stems] = deque()
-        self._spoke_s = 0.0
+        self._spoke_ns = self._answered_ns = 0
         self._socket = (context or zmq.Context.instance()).socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.setsockopt(zmq.SNDHWM, QUEUED)
@@ -138,13 +138,17 @@ class InsertClient:
             When it refuses, or does not answer in time.
         """
         self.welcome = {}
-        self.error = ""
         until_s = time.monotonic() + timeout_s
         while not self.welcome:
             self.say(Type.HELLO, encode_hello(self.hello))
-            self._listen(WELCOME_S)
-            if self.error:
-                raise ProtocolError(self.error)
+            asked_ns = self._spoke_ns
+            again_s = min(time.monotonic() + WELCOME_S, until_s)
+            while not self.welcome and (left_s := again_s - time.monotonic()) > 0.0:
+                self.error = ""
+                self._listen(left_s)
+                # complaints of what was said before are no answer
+                if self.error and self._answered_ns == asked_ns:
+                    raise ProtocolError(self.error)
             if not self.welcome and time.monotonic() >= until_s:
                 raise ProtocolError(f"inserts: got no answer in {timeout_s:g} s, expected WELCOME")
         if not self.hello.latency:
@@ -169,6 +173,7 @@ class InsertClient:
         self, type_: Type, payload: bytes = b"", position: int = 0, frames: int = 0, flags: int = 0
     ) -> None:
         """Send one message."""
+        self._spoke_ns = time.monotonic_ns()
         header = pack_header(
             type_,
             instance=self.instance,
@@ -177,9 +182,8 @@ class InsertClient:
             position=position,
             frames=frames,
             flags=flags | (FLAG_OFFLINE if self.hello.offline else 0),
-            t_ns=time.monotonic_ns(),
+            t_ns=self._spoke_ns,
         )
-        self._spoke_s = time.monotonic()
         self._socket.send_multipart([header, payload])
 
     def receive(self, timeout_s: float = 0.0) -> Stems | None:
@@ -213,14 +217,16 @@ class InsertClient:
         assert self.hello.offline
         if not self.welcome:
             self.greet(timeout_s)
-        start, n = self.position, len(audio)
+        elif self.position:
+            self.restart(timeout_s)
+        n = len(audio)
         out = np.zeros((N_STEMS, N_CHANNELS, n), np.float32)
         tail = np.zeros((int(self.welcome["algorithmic"]), N_CHANNELS), np.float32)
         padded = np.concatenate([audio, tail])
         credit = int(self.welcome["credit"])
         done = 0
         while done < n:
-            sent = self.position - start
+            sent = self.position
             room = min(credit - (sent - done), MAX_FRAMES, len(padded) - sent)
             if room > 0:
                 self.send(padded[sent : sent + room])
@@ -232,7 +238,7 @@ class InsertClient:
                 if more:
                     continue
                 raise ProtocolError(f"stems: got none in {timeout_s:g} s, expected {n - done} more")
-            at = stems.position - start
+            at = stems.position
             if at != done:
                 raise ProtocolError(f"stems: got position {at}, expected {done}")
             take = min(stems.audio.shape[2], n - at)
@@ -242,7 +248,7 @@ class InsertClient:
 
     def ping(self) -> None:
         """Say that we are still here, when nothing else was said for a while."""
-        if time.monotonic() - self._spoke_s >= PING_S:
+        if self.welcome and time.monotonic_ns() - self._spoke_ns >= PING_S * 1e9:
             self.say(Type.PING)
 
     def close(self, goodbye: bool = True) -> None:
@@ -268,6 +274,7 @@ class InsertClient:
             self.welcome = decode_fields(payload)
         elif header.type is Type.ERROR:
             self.error = payload.decode("utf-8", "replace")
+            self._answered_ns = header.t_ns
         elif header.type is Type.STEMS:
             audio = np.frombuffer(payload, "<f4").reshape(header.frames, N_STEMS, N_CHANNELS)
             stems = np.ascontiguousarray(audio.transpose(1, 2, 0))
