@@ -49,6 +49,17 @@ Json describe(const std::vector<Bus>& busses) {
     return list;
 }
 
+std::unique_ptr<Hosted> open(const std::string& format, const std::string& path) {
+#ifdef MINIHOST_CORE
+    (void)path;
+    if (format == "core") return open_core();
+#else
+    if (format == "vst3") return open_vst3(path);
+    if (format == "clap") return open_clap(path);
+#endif
+    throw std::runtime_error("no host for " + format);
+}
+
 struct Run {
     std::unique_ptr<Hosted> plugin;
     std::vector<float> heard;  // interleaved, 8 channels
@@ -107,7 +118,7 @@ int main(int, char** arguments) try {
     std::vector<Run> runs(size_t(order.value("instances", 1)));
     Json report;
     for (Run& run : runs) {
-        run.plugin = format == "vst3" ? open_vst3(path) : open_clap(path);
+        run.plugin = open(format, path);
         if (order.contains("state")) run.plugin->load(read_file(order["state"]));
         const Json settings = order.value("parameters", Json::object());
         for (const auto& [name, value] : settings.items()) run.plugin->set(name, value);

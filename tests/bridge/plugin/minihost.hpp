@@ -33,3 +33,4 @@ public:
 
 std::unique_ptr<Hosted> open_vst3(const std::string& path);
 std::unique_ptr<Hosted> open_clap(const std::string& path);
+std::unique_ptr<Hosted> open_core();

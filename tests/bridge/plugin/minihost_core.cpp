@@ -1,0 +1,62 @@
+// The plugin without a plugin format around it, so that sanitizers see all of it.
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+
+#include "instance.hpp"
+#include "minihost.hpp"
+
+namespace {
+
+class Core : public Hosted {
+public:
+    std::vector<Bus> busses(bool) override { return {}; }
+    void setup(double rate, int max_block, bool offline) override {
+        rate_ = rate;
+        max_block_ = uint32_t(max_block);
+        controls_.offline = offline;
+    }
+    void leave_out(const std::vector<int>&) override {}
+    void activate() override {
+        instance_.activate(rate_, max_block_, latency_ms_, controls_);
+    }
+    void deactivate() override { instance_.deactivate(); }
+    uint32_t latency() override {
+        return instance_.session() ? instance_.session()->latency : 0;
+    }
+    std::vector<std::string> parameters() override {
+        return {"Connected", "Status", "Frames missed", "Frames not sent", "Renders given up"};
+    }
+    void set(const std::string& name, double value) override {
+        if (name == "Latency (0: automatic)") latency_ms_ = value;
+        if (name == "When stemd is away") controls_.dry_when_away = value == 0;
+        if (name == "Session (0: any)") instance_.settings().session = int(value);
+    }
+    double get(const std::string& name) override {
+        const stemd::Session* session = instance_.session();
+        if (!session) return 0;
+        if (name == "Connected") return session->welcomed;
+        if (name == "Status") return int(session->link.load());
+        if (name == "Frames missed") return double(session->underrun);
+        if (name == "Frames not sent") return double(session->dropped);
+        if (name == "Renders given up") return double(session->timeouts);
+        throw std::runtime_error("no parameter " + name);
+    }
+    std::string save() override { return instance_.learned(); }
+    void load(const std::string& state) override { instance_.settings().set_endpoint(state); }
+    bool process(float** in, float** out, int frames) override {
+        instance_.process(in, out, uint32_t(frames), controls_);
+        return true;
+    }
+
+private:
+    stemd::Instance instance_;
+    stemd::Controls controls_;
+    double rate_ = 0, latency_ms_ = 0;
+    uint32_t max_block_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Hosted> open_core() { return std::make_unique<Core>(); }
