@@ -21,7 +21,7 @@ from typing import Any
 
 from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
 from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, DeviceError, StemdError
-from .outbox import Outbox, OutboxReader
+from .outbox import READERS, Outbox, OutboxReader
 from .portaudio import DeviceInfo, choose
 from .ring import Ring
 from .roles.links import Links
@@ -504,7 +504,8 @@ class Daemon:
     def _replace_sink(self, name: str) -> None:
         """Start a sink anew with the new configuration, or end it, or begin it."""
         self._stop_child(name)
-        self._outbox.detach(name)
+        if name in READERS:
+            self._outbox.detach(name)
         self._children.pop(name, None)
         if name in self._wanted_roles():
             self._children[name] = _Child(name)

@@ -163,6 +163,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "inserts": [
         *_COMMON,
+        ("alone", "<i8"),  # there is no stream beside them
         ("instances", "<i8"),  # connected now
         ("offline", "<i8"),  # of those, rendering faster than real time
         ("limit", "<i8"),
@@ -286,14 +287,9 @@ class Status:
     def state(self) -> State:
         """What the daemon as a whole is doing: the stream's own state while the daemon runs."""
         daemon = State(int(self.daemon["state"]))
-        if daemon is not State.RUNNING or self.plugins_only:
+        if daemon is not State.RUNNING or self.inserts["alone"]:
             return daemon
         return State(int(self.separate["state"]))
-
-    @property
-    def plugins_only(self) -> bool:
-        """The daemon serves plugins and has no stream of its own."""
-        return bool(self.inserts["ready"]) and not self.separate["pid"]
 
     @property
     def reason(self) -> str:

@@ -55,14 +55,9 @@ class Narrator:
         since_s = self._running_since_s
         if since_s is not None and now_s - since_s > SETTLED_S:
             self._running_since_s = None
-            if plugins_only(status):
+            if status["inserts"]["alone"]:
                 return  # nothing has been heard yet that could be judged
             log.info("after %.0f s: %s", SETTLED_S, verdict(status))
-
-
-def plugins_only(status: dict[str, Any]) -> bool:
-    """The daemon has no stream of its own."""
-    return bool(status["inserts"]["ready"]) and not status["separate"]["pid"]
 
 
 def described(status: dict[str, Any]) -> str:
@@ -70,8 +65,8 @@ def described(status: dict[str, Any]) -> str:
     capture, separate = status["capture"], status["separate"]
     if status["state"] == "STARTING" and not status["reason"]:
         return "starting; the first time, kernels are compiled"
-    if status["state"] == "RUNNING" and plugins_only(status):
-        inserts = status["inserts"]
+    inserts = status["inserts"]
+    if status["state"] == "RUNNING" and inserts["alone"]:
         return (
             f"running: plugins at {inserts['endpoint']}, {inserts['model']} on "
             f"{inserts['provider']}{'; ' if status['reason'] else ''}{status['reason']}"

@@ -120,7 +120,7 @@ def picture(
     """
     parts: list[RenderableType] = [_headline(status, about)]
     inserts = status["inserts"]
-    if inserts["ready"] and not status["separate"]["pid"]:  # plugins only
+    if inserts["alone"]:
         parts += [_pairs(_inserts(inserts)), Text(), _insert_counters(inserts)]
     else:
         parts += [_facts(status, about), Text()]

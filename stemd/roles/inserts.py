@@ -202,6 +202,8 @@ class Inserts:
         for client in self._inserts.values():
             self._say(client, Type.ERROR, b"stopped: the daemon ended")
         self._inserts.clear()
+        self._section["instances"] = self._section["offline"] = 0
+        Status.set_text(self._section, "endpoint", "")
         if self._socket is not None:
             self._socket.close(linger=LINGER_MS)
         if self._place is not None:
@@ -465,6 +467,7 @@ def run(links: Links) -> None:
     status = Status.attach(links.status)
     role = Role("inserts", status)
     config = links.config
+    role.section["alone"] = config.source.kind == "none"
     role.note(realtime.enter("inserts", config.runtime.realtime, config.runtime.lock_memory))
     if config.source.kind != "none" and not _is_fifo() and hasattr(os, "nice"):
         os.nice(NICENESS)
@@ -492,4 +495,5 @@ def run(links: Links) -> None:
         inserts.tidy(time.monotonic())
         role.beat()
     inserts.close()
+    role.section["ready"] = 0
     sys.exit(EXIT_OK)
