@@ -219,7 +219,8 @@ void Client::welcome(const void* payload, size_t size) {
     wire::Welcome welcome;
     if (!wire::read_welcome(payload, size, welcome)) {
         ++session_->malformed;
-        return show(Link::strange_answer);
+        if (state_ != State::running) show(Link::strange_answer);
+        return;
     }
     if (state_ == State::running) return;  // a HELLO was answered twice
     credit_ = welcome.credit;
@@ -284,7 +285,12 @@ void Client::pump(uint64_t now) {
     bool moved = false;
     while (const Record* record = up.peek()) {
         if (first_) got_until_ = record->position;
-        const uint32_t most = offline ? wire::kMaxFrames : kMergeLive;
+        uint64_t most = kMergeLive;
+        if (offline) {
+            const uint64_t end = got_until_ + credit_;
+            if (record->position + record->frames > end) break;
+            most = std::min<uint64_t>(wire::kMaxFrames, end - record->position);
+        }
         wire::Header audio;
         audio.type = wire::AUDIO;
         audio.channels = kInputs;
@@ -298,7 +304,6 @@ void Client::pump(uint64_t now) {
             if (records && audio.frames + next->frames > most) break;
             audio.frames += next->frames;
         }
-        if (offline && audio.position + audio.frames > got_until_ + credit_) break;
         uint32_t taken = 0;
         // Whether there is room in the socket is asked before anything leaves the ring.
         int events = 0;

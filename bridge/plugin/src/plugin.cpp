@@ -193,7 +193,10 @@ private:
         controls.dry_when_away = std::lround(values_[kAway]) == kAwayDry;
         for (uint32_t s = 0; s < stemd::kStems; ++s) {
             const float gain_db = values_[kGain + s];
-            controls.gain[s] = gain_db <= kMute_dB ? 0.f : std::pow(10.f, gain_db / 20.f);
+            // What a host makes of 0 dB on its way is not always 0, and unity is meant.
+            controls.gain[s] = std::fabs(gain_db) < 1e-3f ? 1.f
+                               : gain_db <= kMute_dB      ? 0.f
+                                                          : std::pow(10.f, gain_db / 20.f);
         }
         return controls;
     }

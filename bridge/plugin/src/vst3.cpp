@@ -1,5 +1,6 @@
 // VST3 entry: DPF's own, with three of its functions replaced. DPF 1.6 writes only output bus 0, no
-// version passes the offline flag on, and all busses claim to be main ones.
+// version passes the offline flag on, all busses claim to be main ones, and parameters that come
+// without audio are lost.
 
 #include <cstring>
 
@@ -44,13 +45,47 @@ bool gather(const v3_process_data* data, HostBlock& block) {
     return frames <= stemd::kSpareFrames;
 }
 
+// A host may not want to know what changes; DPF would complain about that in the audio thread.
+v3_result V3_API no_interface(void*, const v3_tuid, void** out) {
+    *out = nullptr;
+    return V3_NO_INTERFACE;
+}
+uint32_t V3_API one_reference(void*) { return 1; }
+struct Nowhere {
+    v3_param_value_queue_cpp queue{};
+    v3_param_changes_cpp changes{};
+    v3_param_value_queue_cpp* queue_object = &queue;
+    v3_param_changes_cpp* changes_object = &changes;
+    Nowhere();
+} nowhere;
+Nowhere::Nowhere() {
+    for (v3_funknown* unknown : {(v3_funknown*)&queue, (v3_funknown*)&changes}) {
+        unknown->query_interface = no_interface;
+        unknown->ref = unknown->unref = one_reference;
+    }
+    queue.queue.get_param_id = [](void*) -> v3_param_id { return 0; };
+    queue.queue.get_point_count = [](void*) -> int32_t { return 0; };
+    queue.queue.get_point = [](void*, int32_t, int32_t*, double*) -> v3_result { return V3_FALSE; };
+    queue.queue.add_point = [](void*, int32_t, double, int32_t*) -> v3_result { return V3_OK; };
+    changes.changes.get_param_count = [](void*) -> int32_t { return 0; };
+    changes.changes.get_param_data = [](void*, int32_t) -> v3_param_value_queue** {
+        return reinterpret_cast<v3_param_value_queue**>(&nowhere.queue_object);
+    };
+    changes.changes.add_param_data = [](void*, v3_param_id*, int32_t*) -> v3_param_value_queue** {
+        return reinterpret_cast<v3_param_value_queue**>(&nowhere.queue_object);
+    };
+}
+
 v3_result V3_API process(void* self, v3_process_data* data) {
-    if (data->nframes <= 0 || data->symbolic_sample_size != V3_SAMPLE_32)
-        return dpf_process(self, data);
+    if (data->nframes < 0 || data->symbolic_sample_size != V3_SAMPLE_32) return V3_INVALID_ARG;
     HostBlock block;
     if (!gather(data, block)) return V3_INVALID_ARG;
     // DPF sees parameters only; the audio is in `block`, where run() looks for it.
     v3_process_data without_audio = *data;
+    // A call without frames brings parameters, and DPF would not look at them.
+    if (data->nframes == 0) without_audio.nframes = 1;
+    if (!data->output_params)
+        without_audio.output_params = reinterpret_cast<v3_param_changes**>(&nowhere.changes_object);
     without_audio.num_input_buses = without_audio.num_output_buses = 0;
     without_audio.inputs = without_audio.outputs = nullptr;
     stemd::host_block = &block;

@@ -129,7 +129,7 @@ public:
             &reader, [](const clap_istream_t* stream, void* to, uint64_t most) {
                 auto& [bytes, at] =
                     *static_cast<std::pair<const std::string*, size_t>*>(stream->ctx);
-                const size_t n = std::min<size_t>({size_t(most), bytes->size() - at, 7});
+                const size_t n = std::min(size_t(most), bytes->size() - at);
                 std::memcpy(to, bytes->data() + at, n);
                 at += n;
                 return int64_t(n);

@@ -29,7 +29,7 @@ v3_result no_interface(void*, const v3_tuid, void** out) {
     return V3_NO_INTERFACE;
 }
 
-// A stream in memory, which reads and writes in small bites as some hosts do.
+// A stream in memory.
 struct Stream : v3_funknown {
     v3_bstream functions;
     std::string bytes;
@@ -40,7 +40,7 @@ struct Stream : v3_funknown {
         ref = unref = one_more;
         functions.read = [](void* p, void* to, int32_t most, int32_t* count) -> v3_result {
             Stream& s = **static_cast<Stream**>(p);
-            const size_t n = std::min<size_t>({size_t(most), s.bytes.size() - s.at, 7});
+            const size_t n = std::min(size_t(most), s.bytes.size() - s.at);
             std::memcpy(to, s.bytes.data() + s.at, n);
             s.at += n;
             *count = int32_t(n);
@@ -158,6 +158,12 @@ public:
         mode_ = offline ? V3_OFFLINE : V3_REALTIME;
         v3_process_setup setup{mode_, V3_SAMPLE_32, max_block, rate};
         need(v3_cpp_obj(processor_)->setup_processing(processor_, &setup) == V3_OK, "no setup");
+        if (pending_.used == 0) return;
+        // As hosts do it: parameters reach the processor in a process call, here one of no frames.
+        activate();
+        float* nothing[8] = {};
+        need(process(nothing, nothing, 0), "no flush");
+        deactivate();
     }
 
     void leave_out(const std::vector<int>& outputs) override { left_out_ = outputs; }
@@ -189,8 +195,11 @@ public:
     void set(const std::string& name, double value) override {
         auto* controller = v3_cpp_obj(controller_);
         const v3_param_id id = ids_.at(name);
-        controller->set_parameter_normalised(
-            controller_, id, controller->plain_parameter_to_normalised(controller_, id, value));
+        const double normal = controller->plain_parameter_to_normalised(controller_, id, value);
+        controller->set_parameter_normalised(controller_, id, normal);
+        Queue& queue = *pending_.queues.at(size_t(pending_.used++));
+        queue.id = id;
+        queue.value = normal;
     }
 
     double get(const std::string& name) override {
@@ -222,11 +231,13 @@ public:
         }
         changes_.used = 0;
         auto** changes = reinterpret_cast<v3_param_changes**>(&changes_.self);
-        v3_process_data data{mode_, V3_SAMPLE_32, frames, 1, 4, &input, outputs, nullptr,
+        auto** pending = reinterpret_cast<v3_param_changes**>(&pending_.self);
+        v3_process_data data{mode_, V3_SAMPLE_32, frames, 1, 4, &input, outputs, pending,
                              changes, nullptr, nullptr, nullptr};
         const bool good = v3_cpp_obj(processor_)->process(processor_, &data) == V3_OK;
+        pending_.used = 0;
         for (auto& bus : outputs)
-            if (bus.channel_silence_bitset) return false;  // the host would not listen
+            if (bus.channel_silence_bitset && frames) return false;  // the host would not listen
         auto* controller = v3_cpp_obj(controller_);
         for (int32_t n = 0; n < changes_.used; ++n)
             controller->set_parameter_normalised(controller_, changes_.queues[size_t(n)]->id,
@@ -240,7 +251,7 @@ private:
     v3_edit_controller** controller_ = nullptr;
     std::map<std::string, v3_param_id> ids_;
     std::vector<int> left_out_;
-    Changes changes_;
+    Changes changes_, pending_;  // from and to the processor
     int32_t mode_ = V3_REALTIME;
 };
 

@@ -1,0 +1,169 @@
+"""What the plugin does when the daemon is not what it should be."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from .fake import SHARES
+from .support import STATUS, Host, noise
+
+SANITIZED = ("core-tsan", "core-asan")
+ALL = ("vst3", *SANITIZED)
+OTHER = np.array([0, 0, 0, 1], np.float32)
+
+
+def status(heard) -> str:
+    return STATUS[int(heard.parameters()["Status"])]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("away", ["dry", "silence"])
+def test_nobody_there(kind: str, away: str, host: Host) -> None:
+    begin = time.monotonic()
+    heard = host.run(kind, noise(5), parameters={"When stemd is away": int(away == "silence")})
+    assert time.monotonic() - begin < 30  # a render waits for nobody, once
+    assert not heard.wrong_stems(OTHER * (away == "dry")).any()
+    assert status(heard) == "searching"
+    assert heard.parameters()["Renders given up"] == 1
+    assert heard.missed == len(heard.given) - heard.latency
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_daemon_that_says_nothing(kind: str, host: Host) -> None:
+    with host.fake("silent"):
+        heard = host.run(kind, noise(2))
+    assert not heard.wrong_stems(OTHER).any()
+    assert heard.parameters()["Renders given up"] == 1
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_slow_daemon_is_waited_for(kind: str, host: Host) -> None:
+    with host.fake("slow"):
+        heard = host.run(kind, noise(3))
+    assert not heard.wrong_stems(SHARES).any()
+    assert heard.missed == 0
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_credit_is_kept_to(kind: str, host: Host) -> None:
+    with host.fake("miser"):
+        heard = host.run(kind, noise(1), max_block=512, parameters={"Latency (0: automatic)": 30})
+    assert not heard.wrong_stems(SHARES).any()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_daemon_that_stops_answering(kind: str, host: Host) -> None:
+    """One wait in vain, then the dry signal; the sum holds throughout."""
+    with host.fake("stall"):
+        heard = host.run(kind, noise(3))
+    assert heard.null() <= 1e-6
+    assert heard.parameters()["Renders given up"] == 1
+    assert not heard.wrong_stems(SHARES)[: heard.latency + 30 * 256].any()
+    assert not heard.wrong_stems(OTHER)[-48_000:].any()
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("refuse", "refused"),
+        ("garbage", "strange answer"),
+        ("high", "latency too low"),
+        ("oversize", "connected"),
+        ("foreign", "connected"),
+    ],
+)
+def test_answers_that_are_of_no_use(kind: str, behaviour: str, said: str, host: Host) -> None:
+    with host.fake(behaviour):
+        heard = host.run(kind, noise(2))
+    assert heard.null() <= 1e-6
+    assert status(heard) == said
+    if behaviour != "high":  # there stems come, and are heard when they happen to be in time
+        assert not heard.wrong_stems(OTHER)[-4800:].any()
+    if behaviour == "refuse":
+        assert "full: 0 instances are the limit" in heard.report["errors"]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_fuzz_is_passed_over(kind: str, host: Host) -> None:
+    """Broken messages before every good one: what is heard is the good ones."""
+    with host.fake("fuzz"):
+        heard = host.run(kind, noise(2))
+    assert heard.null() <= 1e-6
+    assert heard.parameters()["Connected"] == 1
+    assert not heard.wrong_stems(SHARES).any()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_killed_and_started_again(kind: str, host: Host) -> None:
+    """Aligned again by itself, in real time, without the host noticing."""
+    length = 14
+    with host.fake() as first:
+        run = host.start(kind, noise(length), offline=False, paced=True, max_block=256)
+        time.sleep(3)
+        first.kill()
+        first.wait()
+        time.sleep(1)
+    with host.fake():
+        heard = host.finish(run)
+    assert heard.null() <= 1e-6  # the dry signal fills the hole
+    assert heard.parameters()["Connected"] == 1
+    wrong = heard.wrong_stems(SHARES)
+    assert (~wrong[: 4 * 48_000]).any()
+    assert (~wrong[-2 * 48_000 :]).any()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_stopped_and_continued(kind: str, host: Host) -> None:
+    with host.fake() as daemon:
+        run = host.start(kind, noise(12), offline=False, paced=True, max_block=256)
+        time.sleep(2)
+        daemon.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        daemon.send_signal(signal.SIGCONT)
+        heard = host.finish(run)
+    assert heard.null() <= 1e-6
+    assert heard.parameters()["Connected"] == 1
+    connected = heard.trace[:, 1]
+    assert 0 in connected[10:]  # it was noticed
+    assert (~heard.wrong_stems(SHARES)[-48_000:]).any()
+
+
+@pytest.mark.parametrize("kind", ["vst3", "clap", "core-asan"])
+def test_no_descriptors_left(kind: str, host: Host) -> None:
+    """libzmq would abort the host; we do not even start it."""
+    with host.fake():
+        heard = host.run(kind, noise(0.5), descriptors=20)
+    assert status(heard) == "no descriptors"
+    assert not heard.wrong_stems(OTHER).any()
+
+
+@pytest.mark.parametrize("kind", ["vst3", "core-asan"])
+def test_beyond_this_machine_only_with_a_key(kind: str, host: Host) -> None:
+    heard = host.run(kind, noise(0.5), environment={"STEMD_PLUGIN": "tcp://192.0.2.1:5575"})
+    assert status(heard) == "needs key"
+    assert not heard.wrong_stems(OTHER).any()
+
+
+def test_a_session_can_be_chosen_by_number(host: Host) -> None:
+    with host.fake(endpoint=f"ipc://{host.runtime}/plugin-3.sock"):
+        heard = host.run("vst3", noise(0.5), parameters={"Session (0: any)": 3})
+        assert not heard.wrong_stems(SHARES).any()
+        heard = host.run("vst3", noise(0.5), parameters={"Session (0: any)": 4})
+        assert status(heard) == "searching"
+
+
+def test_a_daemon_that_comes_later_is_found(host: Host) -> None:
+    run = host.start("vst3", noise(8), offline=False, paced=True)
+    time.sleep(2)
+    with host.fake():
+        heard = host.finish(run)
+    assert heard.parameters()["Connected"] == 1
+    assert heard.null() <= 1e-6
+    assert (~heard.wrong_stems(SHARES)[-48_000:]).any()
+
+
