@@ -268,6 +268,9 @@ class InsertsConfig:
     limit: int = field(default=16, metadata=_between(1, 64))  # instances at once
     # Without a word, the plugin's heartbeat included, for this long, an instance is gone.
     timeout_s: float = field(default=10.0, metadata=_between(1.0, 3_600.0))
+    # Folder with the daemon's key, made when missing, and `clients`: public keys of plugins that
+    # may come, one a line. Relative: to the configuration file. Allows `endpoint` beyond loopback.
+    keys: str = ""
     insecure: bool = False  # allow `endpoint` beyond loopback, for everybody on that network
 
 
@@ -545,9 +548,12 @@ def _resolve_paths(config: Config, directory: Path, where: _Where) -> Config:
     if source.path:
         source = dataclasses.replace(source, path=resolved("source.path", source.path))
     record = dataclasses.replace(record, directory=resolved("record.directory", record.directory))
+    inserts = config.inserts
+    if inserts.keys:
+        inserts = dataclasses.replace(inserts, keys=resolved("inserts.keys", inserts.keys))
     if model.name.endswith(".onnx"):
         model = dataclasses.replace(model, name=resolved("model.name", model.name))
-    return dataclasses.replace(config, source=source, record=record, model=model)
+    return dataclasses.replace(config, source=source, record=record, model=model, inserts=inserts)
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # what no path, name or address holds
@@ -626,7 +632,8 @@ def _check_inserts(config: Config, where: _Where) -> None:
     kind, _, place = endpoint.partition("://")
     if kind == "tcp":
         host, _ = split_endpoint(place, "inserts.endpoint", where)
-        _check_bind("inserts.endpoint", host, "inserts", config.inserts.insecure, where)
+        if not config.inserts.keys:
+            _check_bind("inserts.endpoint", host, "inserts", config.inserts.insecure, where)
     elif endpoint and (kind != "ipc" or not place):
         expected = "ipc:///path, tcp://127.0.0.1:port, or nothing for the usual place"
         raise where.error("inserts.endpoint", endpoint, expected)

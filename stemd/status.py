@@ -169,6 +169,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("limit", "<i8"),
         ("hellos", "<i8"),
         ("refused", "<i8"),  # HELLOs: no slot, no such rate, no sense, too many a second
+        ("strangers", "<i8"),  # connections whose key is not on the list
         ("evicted", "<i8"),  # that went without BYE
         ("hops", "<i8"),  # of all instances
         ("rounds", "<i8"),  # calls of the model, each for all instances that were ready

@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ from ..wire.plugin import (
     unpack_message,
 )
 from .insert import Insert, Pushed, minimum_latency
+from .keyring import Keyring
 from .links import Links, Role
 from .rendezvous import Rendezvous
 
@@ -90,6 +92,7 @@ class Inserts:
         self._context = zmq.Context()
         self._socket: Any = None
         self._place: Rendezvous | None = None
+        self._keys = Keyring(Path(config.keys)) if config.keys else None
         self._inserts: dict[int, _Client] = {}
         self._hellos = _Bucket(HELLOS_PER_S)
         self._errors = _Bucket(ERRORS_PER_S)
@@ -118,6 +121,8 @@ class Inserts:
         socket.setsockopt(zmq.RCVHWM, QUEUED)
         if endpoint.startswith("tcp://["):
             socket.setsockopt(zmq.IPV6, 1)
+        if self._keys is not None:
+            self._keys.guard(self._context, socket)
         mask = os.umask(0o177)  # a local socket is for its owner alone
         try:
             socket.bind(endpoint)
@@ -131,12 +136,19 @@ class Inserts:
         self._place.announce(self._facts())
         Status.set_text(self._section, "endpoint", self.endpoint)
 
+    @property
+    def public_key(self) -> str:
+        """What plugins must know, Z85; empty where none is needed."""
+        return "" if self._keys is None else self._keys.public
+
     def wait(self) -> None:
         """Until somebody says something, or for a short while."""
         self._socket.poll(BLOCKED_MS if self._blocked else WAIT_MS)
 
     def receive(self) -> None:
         """Take what has come, a bounded number of messages; fair among the instances."""
+        if self._keys is not None:
+            self._keys.service()
         for _ in range(MESSAGES_PER_ROUND):
             if not has_input(self._socket):
                 return
@@ -194,6 +206,7 @@ class Inserts:
         section = self._section
         busy, self._busy_ns = self._busy_ns * 1e-9 / passed_s, 0
         section["load"] += min(passed_s / LOAD_SMOOTHING_S, 1.0) * (busy - section["load"])
+        section["strangers"] = 0 if self._keys is None else self._keys.refused
         section["instances"] = len(self._inserts)
         section["offline"] = sum(client.insert.offline for client in self._inserts.values())
 
@@ -206,6 +219,8 @@ class Inserts:
         Status.set_text(self._section, "endpoint", "")
         if self._socket is not None:
             self._socket.close(linger=LINGER_MS)
+        if self._keys is not None:
+            self._keys.close()
         if self._place is not None:
             self._place.close()
         self._socket = self._place = None
@@ -380,7 +395,8 @@ class Inserts:
         """What the discovery file says; lengths at 44.1 and 48 kHz, without the host's block."""
         spec = self._slots.spec
         return {
-            "plugin": self.endpoint,
+            # where it is reached from this machine
+            "plugin": self.endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("[::]", "[::1]"),
             "pid": os.getpid(),
             "session": self._config.session,
             "hop": spec.hop_length,
@@ -388,7 +404,7 @@ class Inserts:
             "rates": list(GROWTH),
             "profile": self._profile,
             "model": self._model,
-            "curve": "",
+            "curve": self.public_key,
         }
 
     @contextlib.contextmanager
@@ -468,7 +484,8 @@ def run(links: Links) -> None:
     role = Role("inserts", status)
     config = links.config
     role.section["alone"] = config.source.kind == "none"
-    role.note(realtime.enter("inserts", config.runtime.realtime, config.runtime.lock_memory))
+    refused = realtime.enter("inserts", config.runtime.realtime, config.runtime.lock_memory)
+    role.note(refused)
     if config.source.kind != "none" and not _is_fifo() and hasattr(os, "nice"):
         os.nice(NICENESS)
     flush_denormals()
@@ -484,6 +501,8 @@ def run(links: Links) -> None:
         role.reason(str(error))
         sys.exit(error.exit_code)
     role.reason("")
+    if inserts.public_key:
+        role.note([*refused, f"inserts: plugins need the key {inserts.public_key}"])
     role.section["limit"] = config.inserts.limit
     Status.set_text(role.section, "model", net.name)
     Status.set_text(role.section, "provider", net.provider)

@@ -36,6 +36,7 @@ Float32Array = npt.NDArray[np.float32]
 
 WELCOME_S = 0.5  # after which HELLO is said again
 PING_S = 0.5
+SEND_S = 2.0  # audio waits for somebody who takes it
 QUEUED = 4096  # messages; credit ends earlier
 
 
@@ -50,11 +51,19 @@ class Stems(NamedTuple):
 
 def find_endpoint(session: int = 0) -> str:
     """Where the daemon of a session listens, from its discovery file; else the usual place."""
+    return _discovered(session, "plugin") or default_endpoint(session)
+
+
+def find_key(session: int = 0) -> str:
+    """The public key of a session's daemon; empty where it has none."""
+    return _discovered(session, "curve")
+
+
+def _discovered(session: int, name: str) -> str:
     try:
-        endpoint = json.loads(discovery_file(session).read_text("utf-8"))["plugin"]
+        return str(json.loads(discovery_file(session).read_text("utf-8"))[name])
     except (OSError, ValueError, KeyError, TypeError):
-        return default_endpoint(session)
-    return str(endpoint)
+        return ""
 
 
 class InsertClient:
@@ -74,6 +83,10 @@ class InsertClient:
         Never late, and never faster than `credit` allows.
     name : str
         For people who look at the daemon.
+    server_key : str
+        The daemon's public key where it has one; empty: what its discovery file says.
+    keys : (public, secret) or None
+        Ours, Z85; the daemon must know the public one. None: new ones.
 
     Attributes
     ----------
@@ -96,6 +109,8 @@ class InsertClient:
         latency: int | None = None,
         offline: bool = False,
         name: str = "python",
+        server_key: str = "",
+        keys: tuple[bytes, bytes] | None = None,
         context: zmq.Context[Any] | None = None,
     ) -> None:
         self.samplerate = samplerate
@@ -112,7 +127,16 @@ class InsertClient:
         self._socket.setsockopt(zmq.SNDHWM, QUEUED)
         self._socket.setsockopt(zmq.RCVHWM, QUEUED)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        self._socket.connect(endpoint or find_endpoint())
+        self._socket.setsockopt(zmq.SNDTIMEO, round(1e3 * SEND_S))
+        if not endpoint:
+            endpoint, known = find_endpoint(), find_key()
+            server_key = server_key or known
+        if server_key:
+            public, secret = keys or zmq.curve_keypair()
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self._socket.connect(endpoint)
 
     def __enter__(self) -> InsertClient:
         return self
@@ -172,7 +196,13 @@ class InsertClient:
     def say(
         self, type_: Type, payload: bytes = b"", position: int = 0, frames: int = 0, flags: int = 0
     ) -> None:
-        """Send one message."""
+        """Send one message.
+
+        Raises
+        ------
+        ProtocolError
+            When AUDIO cannot leave for two seconds.
+        """
         self._spoke_ns = time.monotonic_ns()
         header = pack_header(
             type_,
@@ -184,7 +214,12 @@ class InsertClient:
             flags=flags | (FLAG_OFFLINE if self.hello.offline else 0),
             t_ns=self._spoke_ns,
         )
-        self._socket.send_multipart([header, payload])
+        waits = type_ is Type.AUDIO
+        try:
+            self._socket.send_multipart([header, payload], 0 if waits else zmq.NOBLOCK)
+        except zmq.Again as error:
+            if waits:  # the others are said again, or need not be heard
+                raise ProtocolError("audio: got nobody who takes it, expected a daemon") from error
 
     def receive(self, timeout_s: float = 0.0) -> Stems | None:
         """The next stems, or None when none came in time."""
