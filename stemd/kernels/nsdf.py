@@ -34,15 +34,16 @@ def decimate(mix, stems, taps, n_taps, factors, tail, past):
 
     mix : (b, c, hop_length) float32
     stems : (b, s, c, hop_length) float32
-    taps : (1 + s, most_taps) float32, symmetric; a shorter filter comes first, the rest unused
-    n_taps, factors : (1 + s,) int64
-    tail : (b, 1 + s, most_taps + hop_length) float32, running; mono, earlier hops first
-    past : (b, 1 + s, n) float32, moved on by hop_length // factor
+    taps : (rows, most_taps) float32, symmetric; a shorter filter comes first, the rest unused; of
+        the mix, the stems, and whatever follows, which is the mix again
+    n_taps, factors : (rows,) int64
+    tail : (b, rows, most_taps + hop_length) float32, running; mono, earlier hops first
+    past : (b, rows, n) float32, moved on by hop_length // factor
     """
     n_feeds, n_stems, _, hop_length = stems.shape
     most = taps.shape[1]
     for b in range(n_feeds):
-        for source in range(n_stems + 1):
+        for source in range(taps.shape[0]):
             factor, reach = factors[source], n_taps[source]
             h = taps[source, :reach]
             made = hop_length // factor
@@ -54,7 +55,7 @@ def decimate(mix, stems, taps, n_taps, factors, tail, past):
             for n in range(most):
                 x[n] = moved[n]
             fresh = x[most:]
-            if source == 0:
+            if source == 0 or source > n_stems:
                 add_channels(mix[b], fresh)
             else:
                 add_channels(stems[b, source - 1], fresh)
@@ -275,14 +276,15 @@ def sharpen(d, period, height, longest):
 
 @kernel(
     "void(float32[:, ::1], float64[:, :, ::1], int64[::1], int64[:, ::1], float64[::1],"
-    "float32[:, ::1], float64, float64, float64[::1], float32[:, :, ::1])"
+    "float32[:, ::1], float64[::1], float64, float64, float64[::1], float32[:, :, ::1])"
 )
-def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, slowest, agree, steady, out):
+def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, told, slowest, agree, steady, out):
     """Fundamental and voicing of the chosen peaks; steady tones are averaged.
 
     nsdf, peaks, chosen, lags : as above
     rates : (n_sources,) float64, Hz
     voiced : (b, n_sources) float32, voicing from which f0 is given
+    told : (rows,) float64, voicing somebody else tells; negative: nobody does, the peak's height
     slowest : share of a new value in the average while it does not move
     agree : octaves off the average from which a new value replaces it
     steady : (rows,) float64, running; the average's binary logarithm of Hz, 0: none
@@ -294,12 +296,16 @@ def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, slowest, agree, steady,
         f0_hz, voicing = 0.0, 0.0
         if chosen[row] >= 0:
             height = peaks[row, chosen[row], 2]
-            # the share of the energy that repeats; of the amplitude, as a level is heard
-            voicing = math.sqrt(min(max(height, 0.0), 1.0))
+            voicing = told[row]
+            if voicing < 0.0:
+                # the share of the energy that repeats; of the amplitude, as a level is heard
+                voicing = math.sqrt(min(max(height, 0.0), 1.0))
             if voicing >= voiced[feed, source]:
                 rate = rates[source]
                 longest = min(float(lags[row, 1]), 0.01 * rate)
-                period = sharpen(nsdf[row], peaks[row, chosen[row], 0], height, longest)
+                period = peaks[row, chosen[row], 0]
+                if height > 0.0:
+                    period = sharpen(nsdf[row], period, height, longest)
                 pitch = math.log2(rate / period)
                 off = abs(pitch - steady[row]) / agree
                 if steady[row] != 0.0 and off < 1.0:

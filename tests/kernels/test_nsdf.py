@@ -181,11 +181,11 @@ def test_steady_tones_are_averaged_and_moves_are_not():
     rate, out = np.array([1000.0]), np.zeros((1, 1, 2), np.float32)
     steady, voiced = np.zeros(1), np.full((1, 1), 0.7, np.float32)
     lags, chosen = np.array([[5, 40]], np.int64), np.zeros(1, np.int64)
-    d = np.zeros((1, 64), np.float32)
+    d, told = np.zeros((1, 64), np.float32), np.array([-1.0])
 
     def tell(period, height=0.9):
         peaks = np.array([[[period, math.log2(period), height, 0.0]]])
-        tell_pitch(d, peaks, chosen, lags, rate, voiced, 0.1, 8 / 1200, steady, out)
+        tell_pitch(d, peaks, chosen, lags, rate, voiced, told, 0.1, 8 / 1200, steady, out)
         return out[0, 0].tolist()
 
     assert tell(20.0)[0] == pytest.approx(50.0)
