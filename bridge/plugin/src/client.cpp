@@ -141,7 +141,7 @@ bool Client::open(const Endpoint& endpoint) {
     const int64_t most = int64_t(wire::kMaxFrames) * kOutputs * 4;
     zmq_setsockopt(socket_, ZMQ_MAXMSGSIZE, &most, sizeof most);
     bool good = true;
-    if (!endpoint.key.empty()) {
+    if (!endpoint.key.empty() && endpoint.key != kInsecure) {
         std::string mine, secret;
         good = own_keys(mine, secret) &&
                zmq_setsockopt(socket_, ZMQ_CURVE_SERVERKEY, endpoint.key.c_str(),

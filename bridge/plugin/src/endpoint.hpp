@@ -8,11 +8,14 @@ namespace stemd {
 
 struct Endpoint {
     std::string address;  // as ZeroMQ wants it
-    std::string key;      // the daemon's CURVE public key, Z85; empty: none
+    std::string key;      // the daemon's CURVE public key, Z85; "insecure"; empty: none
     bool operator==(const Endpoint& other) const {
         return address == other.address && key == other.key;
     }
 };
+
+// In place of a key: the person at the other end wants none (`inserts.insecure`).
+constexpr char kInsecure[] = "insecure";
 
 // "address" or "address key".
 Endpoint parse_endpoint(const std::string& text);
