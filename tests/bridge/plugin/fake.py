@@ -1,7 +1,7 @@
 """A daemon that can be told to be a bad one: fixed shares of the input instead of a model.
 
-`python -m tests.bridge.plugin.fake ENDPOINT BEHAVIOUR`, in a process of its own so that it can be
-stopped and killed. Shares are powers of two: what comes back is exact, and every stem knows its
+`python -m tests.bridge.plugin.fake ENDPOINT BEHAVIOUR [SECRET KEY]`, in a process of its own so
+that it can be stopped and killed. Shares are powers of two: what comes back is exact, and every stem knows its
 place.
 """
 
@@ -32,9 +32,12 @@ class Feed:
 class Fake:
     """Behaviours: exact slow silent refuse garbage oversize foreign high miser stall fuzz."""
 
-    def __init__(self, endpoint: str, behaviour: str) -> None:
+    def __init__(self, endpoint: str, behaviour: str, secret: str = "") -> None:
         self.behaviour = behaviour
         self.router = zmq.Context.instance().socket(zmq.ROUTER)
+        if secret:
+            self.router.curve_server = True
+            self.router.curve_secretkey = secret.encode()
         self.router.linger = 0
         self.router.bind(endpoint)
         self.feeds: dict[int, Feed] = {}
@@ -68,9 +71,7 @@ class Fake:
             return None
         feed = self.feeds.get(header.instance)
         if feed is None or feed.epoch != header.epoch:
-            return self.say(
-                route, Type.ERROR, header, b"unknown instance: say HELLO first"
-            )
+            return self.say(route, Type.ERROR, header, b"unknown instance: say HELLO first")
         return self.separate(route, header, payload, feed)
 
     def welcome(self, route, header, payload) -> None:
@@ -155,4 +156,4 @@ class Fake:
 
 
 if __name__ == "__main__":
-    Fake(sys.argv[1], sys.argv[2]).run()
+    Fake(*sys.argv[1:]).run()

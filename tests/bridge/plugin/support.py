@@ -153,11 +153,13 @@ class Host:
         return self.finish(self.start(kind, given, **order))
 
     @contextlib.contextmanager
-    def fake(self, behaviour: str = "exact", endpoint: str = "") -> Iterator[subprocess.Popen]:
+    def fake(
+        self, behaviour: str = "exact", endpoint: str = "", secret: str = ""
+    ) -> Iterator[subprocess.Popen]:
         """A fake daemon that has bound its socket."""
+        arguments = [endpoint or self.endpoint, behaviour, *([secret] if secret else [])]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bridge.plugin.fake", endpoint or self.endpoint, behaviour],
-            cwd=ROOT,
+            [sys.executable, "-m", "tests.bridge.plugin.fake", *arguments], cwd=ROOT
         )
         try:
             if (endpoint or self.endpoint).startswith("ipc://"):

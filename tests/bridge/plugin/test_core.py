@@ -49,7 +49,7 @@ def test_python_writes_the_golden_bytes() -> None:
 
 
 def test_one_header_by_hand() -> None:
-    """The table of the protocol page, field by field, written down once without any code of ours."""
+    """The table of the protocol page, field by field, without any code of ours."""
     by_hand = (
         b"STIN"  # magic
         b"\x01\x03"  # version, AUDIO

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 
 import numpy as np
 import pytest
+import zmq
 
 from .fake import SHARES
 from .support import STATUS, Host, noise
@@ -149,6 +151,34 @@ def test_beyond_this_machine_only_with_a_key(kind: str, host: Host) -> None:
     assert not heard.wrong_stems(OTHER).any()
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["vst3", "core-asan"])
+def test_with_keys_everything_is_encrypted(kind: str, host: Host) -> None:
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    config = host.place / "config" / "stemd"
+    config.mkdir(parents=True)
+    # in real time: who speaks TCP binds when it likes
+    order = dict(offline=False, paced=True, max_block=512)
+    with host.fake(endpoint=endpoint, secret=secret):
+        (config / "plugin.conf").write_text(f"endpoint = {endpoint}\nkey = {public}\n")
+        heard = host.run(kind, noise(5), **order)
+        assert status(heard) == "connected"
+        assert (~heard.wrong_stems(SHARES)).any()
+        assert (config / "plugin.key").stat().st_mode & 0o777 == 0o600
+        stranger = zmq.curve_keypair()[0].decode()
+        for key in (stranger, "insecure", ""):
+            (config / "plugin.conf").write_text(f"endpoint = {endpoint}\nkey = {key}\n")
+            heard = host.run(kind, noise(1.5), **order)
+            assert status(heard) == "searching"
+            assert not heard.wrong_stems(OTHER).any()
+
+
 def test_a_session_can_be_chosen_by_number(host: Host) -> None:
     with host.fake(endpoint=f"ipc://{host.runtime}/plugin-3.sock"):
         heard = host.run("vst3", noise(0.5), parameters={"Session (0: any)": 3})
@@ -165,5 +195,3 @@ def test_a_daemon_that_comes_later_is_found(host: Host) -> None:
     assert heard.parameters()["Connected"] == 1
     assert heard.null() <= 1e-6
     assert (~heard.wrong_stems(SHARES)[-48_000:]).any()
-
-

@@ -114,7 +114,7 @@ def test_gains_are_in_decibels(kind: str, host: Host) -> None:
 
 
 def test_in_real_time_too(kind: str, host: Host) -> None:
-    """How many frames come late is the machine's matter; that the sum holds and nothing waits, ours."""
+    """How many frames are late is the machine's matter; that the sum holds is ours."""
     with host.fake():
         heard = host.run(kind, noise(2), offline=False, paced=True, max_block=256)
     assert heard.null() <= 1e-6
