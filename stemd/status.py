@@ -189,6 +189,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("step_ns", "<i8"),  # the last round's
         ("load", "<f8"),  # share of the time spent separating, smoothed over about a second
         ("steps", "<i8", (STEP_BUCKETS,)),
+        ("names", "S400"),  # who is there
         ("endpoint", "S240"),
         ("model", "S80"),
         ("provider", "S40"),
@@ -212,7 +213,7 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("mute", "<i4", (n_feeds, N_STEMS)),
         ("solo", "<i4", (n_feeds, N_STEMS)),
         ("bypass", "<i4", (n_feeds,)),
-        ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),  # mean rise over the bands, nats
+        ("onset_threshold", "<f4", (n_feeds, len(SOURCES))),  # odds asked for
         ("pitch_confidence", "<f4", (n_feeds, len(SOURCES))),  # periodicity from which f0 is given
         ("pitch_low_hz", "<f4", (n_feeds, len(SOURCES))),
         ("pitch_high_hz", "<f4", (n_feeds, len(SOURCES))),

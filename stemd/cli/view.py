@@ -190,6 +190,7 @@ def _inserts(inserts: dict[str, Any]) -> list[tuple[str, str]]:
             f"{inserts['model']} on {inserts['provider']}",
         ),
         ("", inserts["endpoint"]),
+        *([("", inserts["names"])] if inserts["names"] else []),
     ]
 
 

@@ -60,6 +60,7 @@ TIDY_S = 0.05
 LINGER_MS = 200  # the last words of a daemon that ends
 HELLOS_PER_S = 50.0  # of all instances; a session of a hundred loads in two seconds
 ERRORS_PER_S = 50.0
+USUAL_HZ = 48_000
 MAX_LATENCY_S = 4.0
 LOAD_SMOOTHING_S = 1.0
 NICENESS = 5  # beside a stage's feed, where real-time scheduling is refused
@@ -99,6 +100,7 @@ class Inserts:
         self._turn = 0  # whose turn it is among those that render
         self._blocked = False
         self._busy_ns = 0
+        self._named = ""
         self._tidied_s = time.monotonic()
         self._fifo = _is_fifo()
 
@@ -209,6 +211,10 @@ class Inserts:
         section["strangers"] = 0 if self._keys is None else self._keys.refused
         section["instances"] = len(self._inserts)
         section["offline"] = sum(client.insert.offline for client in self._inserts.values())
+        named = ", ".join(client.described for client in self._inserts.values())
+        if named != self._named:
+            self._named = named
+            Status.set_text(section, "names", named)
 
     def close(self) -> None:
         """Tell everybody, and give the place back."""
@@ -216,7 +222,8 @@ class Inserts:
             self._say(client, Type.ERROR, b"stopped: the daemon ended")
         self._inserts.clear()
         self._section["instances"] = self._section["offline"] = 0
-        Status.set_text(self._section, "endpoint", "")
+        for name in ("endpoint", "names"):
+            Status.set_text(self._section, name, "")
         if self._socket is not None:
             self._socket.close(linger=LINGER_MS)
         if self._keys is not None:
@@ -429,6 +436,13 @@ class _Client:
         self.instance, self.epoch, self.rate = header.instance, header.epoch, header.rate
         self.route = b""
         self.heard_s = 0.0
+
+    @property
+    def described(self) -> str:
+        """For people: its name, what is not usual about it."""
+        insert = self.insert
+        rate = "" if self.rate == USUAL_HZ else f" {self.rate / 1000:g} kHz"
+        return f"{insert.hello.name or 'unnamed'}{rate}{' offline' if insert.offline else ''}"
 
 
 class _Bucket:

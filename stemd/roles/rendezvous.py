@@ -57,6 +57,8 @@ class Rendezvous:
     def close(self) -> None:
         """Take the file away and let others have the session."""
         self._file.unlink(missing_ok=True)
+        # ZeroMQ leaves its end of a local socket; nobody else has this one while we hold the lock
+        Path(default_endpoint(self.session).partition("://")[2]).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
 

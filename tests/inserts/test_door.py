@@ -162,7 +162,7 @@ def test_the_discovery_file_tells_where(door, place):
 def test_the_discovery_file_goes_with_the_daemon(slots, place):
     door = Door(slots)
     door.close()
-    assert not (place / "stemd" / "0.json").exists()
+    assert [path.name for path in (place / "stemd").iterdir()] == ["0.lock"]
 
 
 def test_a_session_has_one_daemon_and_another_is_free(door, slots, place):

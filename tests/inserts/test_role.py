@@ -203,12 +203,13 @@ def test_stemd_run_inserts_is_for_plugins_alone(place):
 
 
 def test_the_view_shows_who_is_there(plugins):
-    with client(offline=True) as instance:
+    with client(offline=True, name="Vocal Bus") as instance:
         plugins.answered(lambda: instance.separate(noise(5000)))
         plugins.until(lambda: plugins.status.inserts["offline"] == 1, 5.0, "the counters")
         text = drawn(plugins.status.snapshot())
     assert "inserts   1 of 2, 1 of them offline" in text
     assert "plugin-0.sock" in text
+    assert "Vocal Bus offline" in text
     assert "insert late 0  gaps 0  overflows 0  dropped 0" in text
     assert "vocals" not in text
     assert "input" not in text
