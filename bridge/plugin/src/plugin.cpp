@@ -48,7 +48,8 @@ struct Description {
     float low, high, normal;
 };
 
-constexpr uint32_t kChoice = kParameterIsInteger;
+// Nobody automates these, but hosts hide from view what cannot be.
+constexpr uint32_t kChoice = kParameterIsInteger | kParameterIsAutomatable;
 constexpr uint32_t kMeter = kParameterIsOutput;
 
 const Description kDescriptions[kParameters] = {

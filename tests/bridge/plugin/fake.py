@@ -1,8 +1,8 @@
 """A daemon that can be told to be a bad one: fixed shares of the input instead of a model.
 
 `python -m tests.bridge.plugin.fake ENDPOINT BEHAVIOUR [SECRET KEY]`, in a process of its own so
-that it can be stopped and killed. Shares are powers of two: what comes back is exact, and every stem knows its
-place.
+that it can be stopped and killed. Shares are powers of two: what comes back is exact, and every
+stem knows its place.
 """
 
 from __future__ import annotations
