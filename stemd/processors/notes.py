@@ -14,10 +14,10 @@ _NAMES = ("f0_hz", "rms", "onset", "note", "note_velocity", "note_count", "voici
 _COLUMNS = np.array([FEATURES.index(name) for name in _NAMES], np.int64)
 NOTE, VELOCITY, COUNT = (FEATURES.index(n) for n in ("note", "note_velocity", "note_count"))
 
-MEDIAN_MS = 27.0  # pitches that agree over this time are a note
+MEDIAN_MS = 40.0  # pitches that agree over this time are a note
 NEAR_MS = 80.0  # a step of a semitone must be flat for so long: vibrato is not
 LONG_MS = 200.0  # or be away for so long: no half of a vibrato lasts
-FAR_MS = 27.0  # a leap, or a step with an onset
+FAR_MS = 40.0  # a leap, or a step with an onset
 WIDE_MS = 50.0  # a leap of most of an octave
 ATTACK_MS = 80.0  # after an onset the pitch window still holds what was before
 LEAST_MS = 60.0  # a note is not shorter
@@ -27,8 +27,8 @@ HISTORY_MS = 80.0  # in which a level is said to have risen
 LEVEL_MS = 8.0  # over which a level is taken
 BASS_LEVEL_MS = 20.0  # about a period of a low note
 CENTRE_MS = 500.0  # memory of a note's centre, longer than a turn of vibrato
-BASS_SHARP = 0.25  # semitones: a plucked string is tighter at first, up to half a semitone
-LATENCY_MS = 80.0  # from the onset to the hop that declares the note, in the middle
+BASS_SHARP = 0.1  # semitones: a plucked string is tighter at first, up to half a semitone
+LATENCY_MS = 100.0  # from the onset to the hop that declares the note, in the middle
 
 
 class Notes:
@@ -39,7 +39,7 @@ class Notes:
     above 0.  The same note begins again when there is an onset or a leap of the level and the pitch
     stays.
 
-    Latency:  about 80 ms from the onset: the pitch's window must fill, and its pitch rest.
+    Latency:  about 100 ms from the onset: the pitch's window must fill, and its pitch rest.
     """
 
     def __init__(self, spec: StreamSpec) -> None:

@@ -48,7 +48,7 @@ LOUDEST_S = 10.0  # memory of what a net calls loud
 TASTE = (1.0, 0.4, 0.2)
 DOUBT = 0.1  # below a height of 1; what is nearer needs less advice
 CLEAR = 0.95  # height of a peak that is voiced, whatever the net says
-EVEN = {VOCALS: 0.25, BASS: 0.3}  # chance of a pitch that is called a voicing of 0.7
+EVEN = {VOCALS: 0.2, BASS: 0.3}  # chance of a pitch that is called a voicing of 0.7
 
 # Of the bass, and of all others: a bass is heard longer, and through a narrower filter.
 DECIMATED_HZ = (6000, 12000)  # near this rate ten samples are left of a short period
