@@ -98,9 +98,9 @@ class MixerConfig:
     mute: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
     solo: tuple[str, ...] = field(default=(), metadata={"choices": STEMS})
     bypass: bool = False
-    # Mean rise over the bands, nats, from which a rise may be an onset.
+    # Odds from which something is an onset: more hears less.
     onset_threshold: Mapping[str, float] = field(
-        default_factory=dict, metadata={"keys": SOURCES, **_between(0.0, 10.0)}
+        default_factory=dict, metadata={"keys": SOURCES, **_between(0.01, 100.0)}
     )
     # Periodicity from which pitch is given, and where it is looked for.
     pitch_confidence: Mapping[str, float] = field(

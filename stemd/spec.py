@@ -26,7 +26,7 @@ PITCH_CLASSES = ("c", "cs", "d", "ds", "e", "f", "fs", "g", "gs", "a", "as", "b"
 FEATURES = (
     "rms",  # linear, full scale 1.0
     "peak",  # linear, full scale 1.0
-    "onset_strength",  # 0..1, this hop's novelty above its threshold
+    "onset_strength",  # 0..1, how steeply the spectrum rises, while odds pass the threshold
     "onset",  # 1.0 in the hop an onset is declared, else 0.0
     "onset_count",  # onsets since start (exact up to 2**24)
     "onset_offset",  # samples from the start of this hop to the onset; negative: it lies before
@@ -57,7 +57,7 @@ LIGHT_GROUPS = ("level", "onset", "pitch", "note", "hits", "tempo", "lufs")
 GROUPS = (*LIGHT_GROUPS, "crest", "centroid", "flux", "width", "bands", "chroma", "chord")
 
 # What clients may turn while the stream runs starts here.
-ONSET_THRESHOLD = 0.07  # of the flux that may be an onset: mean rise over bands, nats
+ONSET_THRESHOLD = 1.0  # odds from which something is an onset
 PITCH_CONFIDENCE = 0.7  # periodicity from which f0 is given
 PITCH_RANGES_HZ = {
     "mix": (35.0, 1200.0),

@@ -175,7 +175,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("rounds", "<i8"),  # calls of the model, each for all instances that were ready
         ("frames_in", "<i8"),
         ("frames_out", "<i8"),
-        ("late", "<i8"),  # hops the host had played already: no model was asked
+        ("late", "<i8"),  # hops no model was asked for, because the host had gone on
         ("dry", "<i8"),  # hops any part of which went out dry
         ("gaps", "<i8"),  # pieces of input that did not come, or did not fit
         ("zero_filled", "<i8"),  # frames

@@ -115,7 +115,7 @@ Stemd {
 	gainDb { |stem, db| this.prSet(stem, \gain_db, db.asFloat) }
 	mute { |stem, on = 1| this.prSet(stem, \mute, on.asInteger) }
 	solo { |stem, on = 1| this.prSet(stem, \solo, on.asInteger) }
-	threshold { |source, nats| addr.sendMsg("/stemd/%/onset/threshold".format(source), nats.asFloat) }
+	threshold { |source, odds| addr.sendMsg("/stemd/%/onset/threshold".format(source), odds.asFloat) }
 	bypass { |on = 1| addr.sendMsg('/stemd/bypass', on.asInteger) }
 	paused { |on = 1| addr.sendMsg('/stemd/paused', on.asInteger) }
 	record { |on = 1| addr.sendMsg('/stemd/record', on.asInteger) }

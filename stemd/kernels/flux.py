@@ -99,55 +99,52 @@ def rising_flux(levels, past, oldest, leak, knee, flux):
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1], boolean[:, ::1],"
-    "int64[:, ::1], int64[:, ::1], int64[::1], int64, float32, int64[::1], float32[:, :, ::1])"
+    "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32, boolean[:, ::1],"
+    "int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[::1], float32[:, :, ::1])"
 )
 def pick_onsets(
-    flux, floor, mean, peak, armed, since, count, muted, refractory, decay, columns, out
+    logits, flux, threshold, usual, armed, since, count, muted, refractory, columns, out
 ):
-    """Declare an onset where flux passes its floor and what has been usual lately; how many were.
+    """Declare an onset where its odds pass the threshold and there is a rise at all; how many were.
 
+    logits : (b, >= source) float32, of the odds
     flux : (b, source) float32
-    floor : (source,) float32
-    mean, peak : (b, source) float32, running; flux usual lately, and largest of the last onset
-    armed : (b, source) bool, running; flux has fallen since the last onset
+    threshold : (b, source) float32, odds that are asked for
+    usual : flux of strength 1/2; below a fifth of it nothing is an onset
+    armed : (b, source) bool, running; the odds have fallen since the last onset
     since : (b, source) int64, running; hops since the last onset
     count : (b, source) int64, running; onsets declared
     muted : (b,) int64, running; hops for which nothing is declared
     refractory : hops between two onsets
-    decay : share of `mean` kept per hop
     columns : (4,) int64, of strength 0 ... 1, onset 0 or 1, count, offset (set to 0)
     out : (b, source, features) float32, four columns overwritten
     """
     found = 0
+    zero = np.float32(0.0)
     for b in range(flux.shape[0]):
         for source in range(flux.shape[1]):
-            now = flux[b, source]
-            threshold = floor[source] + np.float32(1.5) * mean[b, source]
-            # an onset enters its own average clipped, or it would hide the next one
-            usual = min(now, threshold)
-            mean[b, source] = decay * mean[b, source] + (np.float32(1.0) - decay) * usual
-            if mean[b, source] < np.float32(1e-12):
-                mean[b, source] = np.float32(0.0)
-            excess = max(now - threshold, np.float32(0.0))
-            peak[b, source] = max(peak[b, source], now)
-            if now < np.float32(0.5) * peak[b, source] or excess == np.float32(0.0):
+            asked = np.float32(math.log(max(threshold[b, source], np.float32(1e-6))))
+            over = logits[b, source] - asked
+            rise = flux[b, source]
+            since[b, source] = min(since[b, source] + 1, 1 << 30)
+            declared, strength = False, zero
+            if muted[b] > 0:
+                armed[b, source] = False
+            elif not over > np.float32(-1.0):
                 armed[b, source] = True
-            since[b, source] += 1
-            hit = excess > 0.0 and armed[b, source] and since[b, source] >= refractory
-            if hit:
+            elif over > zero and rise > np.float32(0.2) * usual:
+                strength = rise / (rise + usual)
+                declared = armed[b, source] and since[b, source] >= refractory
+            if declared:
                 armed[b, source] = False
                 since[b, source] = 0
-                peak[b, source] = now
-            heard = muted[b] == 0
-            declared = hit and heard
             count[b, source] += declared
             found += declared
             row = out[b, source]
-            row[columns[0]] = excess / (excess + floor[source]) if heard else np.float32(0.0)
+            row[columns[0]] = strength
             row[columns[1]] = np.float32(declared)
             row[columns[2]] = np.float32(count[b, source])
-            row[columns[3]] = np.float32(0.0)
+            row[columns[3]] = zero
         if muted[b] > 0:
             muted[b] -= 1
     return found

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
 from stemd.kernels.window import window_pair
+from stemd.processors.odds import Odds
 from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
 from stemd.spec import FEATURES, ONSET_THRESHOLD, SOURCES, StreamSpec
 
@@ -22,18 +23,21 @@ KNEE = 1.0 / 3000.0  # -70 dBFS: below it levels are linear, so that hiss does n
 LEAK_MARGIN = 4.0  # times the sidelobes' envelope; 2 is too little at 2.7 ms hops
 LAG_MS = 11.0  # a rise is measured over this time: a plucked string takes about as long
 REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
-USUAL_MS = 150.0  # memory of what flux is usual
+USUAL = 0.07  # flux of half the strength: of the softer strokes of a drum track
 SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset
 GRAIN = 32  # samples: resolution of the offset
 
 
 class Onset:
-    """Causal spectral flux with an adaptive threshold, for each source.
+    """Onsets where `Odds` are for one, as strong as the spectrum rises, for each source.
 
     Attributes
     ----------
-    threshold : (source,) float32
-        Smallest flux that may be an onset, in the order of `spec.SOURCES`; write to it at any time.
+    threshold : (b, source) float32
+        Odds asked for, in the order of `spec.SOURCES`; write to it at any time.  1 balances missed
+        and false onsets on rendered songs; more hears less.
+    odds : Odds
+        What the net made of the newest frame.
     flux : (b, source) float32
         Of the newest frame: mean rise over bands, nats, before any threshold.
     """
@@ -53,18 +57,16 @@ class Onset:
         self._levels = np.zeros((n_feeds, n_sources, n_bands), np.float32)
         self._past = np.zeros((n_past, n_feeds, n_sources, n_bands), np.float32)
         self._oldest = 0
+        self.odds = Odds(spec)
         shape = (n_feeds, n_sources)
         self.flux = np.zeros(shape, np.float32)
-        self._mean = np.zeros(shape, np.float32)
-        self._peak = np.zeros(shape, np.float32)
         self._armed = np.ones(shape, np.bool_)
         self._since = np.zeros(shape, np.int64)
         self._count = np.zeros(shape, np.int64)
         self._muted = np.zeros(n_feeds, np.int64)
-        self.threshold = np.full(n_sources, ONSET_THRESHOLD, np.float32)
+        self.threshold = np.full(shape, ONSET_THRESHOLD, np.float32)
         self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
         self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
-        self._decay = np.float32(np.exp(-hop_length / spec.samples(USUAL_MS)))
         # an attack is looked for in the newest hop and as far back as flux looks
         self._hop_start = spec.n_fft - hop_length
         search = max(self._hop_start - n_past * hop_length, 1)
@@ -88,20 +90,20 @@ class Onset:
         out : (b, source, feature) float32
             The four onset columns overwritten.
         """
+        self.odds.process(spectra, masked)
         band_levels(spectra, masked, self._edges, self._gain, self._levels)
         rising_flux(self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self.flux)
         self._oldest = (self._oldest + 1) % len(self._past)
         found = pick_onsets(
+            self.odds.logits,
             self.flux,
             self.threshold,
-            self._mean,
-            self._peak,
+            np.float32(USUAL),
             self._armed,
             self._since,
             self._count,
             self._muted,
             self._refractory,
-            self._decay,
             _COLUMNS,
             out,
         )
@@ -114,9 +116,10 @@ class Onset:
 
     def reset(self, feed: int | None = None) -> None:
         """Forget one feed's past and count, or every feed's. Thresholds stay."""
+        self.odds.reset(feed)
         which = slice(None) if feed is None else feed
         self._past[:, which] = 0.0
-        for state in (self.flux, self._mean, self._peak, self._count, self._muted):
+        for state in (self.flux, self._count, self._muted):
             state[which] = 0
         self._armed[which] = True
         self._since[which] = self._refractory

@@ -78,6 +78,9 @@ class Pipeline:
         self._smoothing = min(spec.hop_s / LOAD_SMOOTHING_S, 1.0)
         self._mixer_rev = -1
         self._taps = self.status.mixer["tap_count"].copy()
+        # Ranges as last set, low and high; at first none.
+        self._tempi = np.zeros((spec.n_feeds, 2))
+        self._pitches = np.zeros((spec.n_feeds, len(SOURCES), 2))
         self._paused = False
         self._utc_offset_ns = 0
         self._utc_read_ns = 0
@@ -169,18 +172,22 @@ class Pipeline:
     def _tune(self, mixer: Any) -> None:
         """Thresholds and ranges of the features, and taps."""
         features = self.features
-        features.onset.threshold[:] = mixer["onset_threshold"][0]
+        features.onset.threshold[:] = mixer["onset_threshold"]
         features.pitch.voiced[:] = mixer["pitch_confidence"]
         features.drums.threshold[:] = mixer["drum_threshold"]
         features.tempo.lock[:] = mixer["tempo_lock"]
         # Of what is in the features already the newest sample came one hop before this one's.
         newest_ns = self.intake.arrival_ns - self._hop_ns
         for feed in range(self.spec.n_feeds):
-            low, high = mixer["tempo_low_bpm"][feed], mixer["tempo_high_bpm"][feed]
-            features.tempo.set_range(feed, float(low), float(high))
+            ends = mixer["tempo_low_bpm"][feed], mixer["tempo_high_bpm"][feed]
+            if (self._tempi[feed] != ends).any():
+                self._tempi[feed] = ends
+                features.tempo.set_range(feed, float(ends[0]), float(ends[1]))
             for source in range(len(SOURCES)):
-                low, high = mixer["pitch_low_hz"][feed], mixer["pitch_high_hz"][feed]
-                features.pitch.set_range(source, float(low[source]), float(high[source]), feed)
+                ends = mixer["pitch_low_hz"][feed, source], mixer["pitch_high_hz"][feed, source]
+                if (self._pitches[feed, source] != ends).any():
+                    self._pitches[feed, source] = ends
+                    features.pitch.set_range(source, float(ends[0]), float(ends[1]), feed)
             if self._taps[feed] != mixer["tap_count"][feed]:
                 self._taps[feed] = mixer["tap_count"][feed]
                 features.tempo.tap(feed, (newest_ns - int(mixer["tap_ns"][feed])) * 1e-9)

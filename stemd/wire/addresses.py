@@ -67,7 +67,7 @@ LEVELS = (
           "octaves"),
     Level("centroid_hz", "centroid", "centroid_hz", "spectral centroid, Hz; 0 in silence", "same",
           0.0, 96_000.0, 5.0),
-    Level("flux", "flux", "flux", "mean rise over bands, nats; what onset/threshold is held to",
+    Level("flux", "flux", "flux", "mean rise over bands, nats",
           "same", 0.0, 10.0, 0.005),
     Level("width", "width", "width", "0 mono, 1 side only"),
     *(Level(f"band/{i + 1}", "bands", f"band_{i + 1}",

@@ -41,7 +41,7 @@ SETTINGS: Mapping[str, Range] = {
     "gain": Range("stem", 0.0, GAIN_MAX, "linear gain"),
     "mute": Range("stem", 0.0, 1.0, "silence this stem", switch=True),
     "solo": Range("stem", 0.0, 1.0, "only stems that are solo are heard", switch=True),
-    "onset_threshold": Range("source", 0.0, 10.0, "flux that may be an onset, nats"),
+    "onset_threshold": Range("source", 0.01, 100.0, "odds asked for of an onset"),
     "pitch_confidence": Range("source", 0.0, 1.0, "confidence from which pitch is given"),
     "pitch_low_hz": Range("source", *PITCH_HZ, "lowest pitch looked for, Hz"),
     "pitch_high_hz": Range("source", *PITCH_HZ, "highest pitch looked for, Hz"),

@@ -46,7 +46,7 @@ Routine({{
 	x.ask;
 	while {{ x.get(\vocals, \gain) != 0.5 }} {{ 0.05.wait }};
 	try {{ x.gain(\drum, 1) }} {{ |error| say.(\refused, error.errorString) }};
-	x.gain(\vocals, 1); x.mute(\drums, 0); x.gain(\other, 1); x.threshold(\bass, 0.07);
+	x.gain(\vocals, 1); x.mute(\drums, 0); x.gain(\other, 1); x.threshold(\bass, 1);
 	x.free;
 	say.(\done);
 	0.exit;

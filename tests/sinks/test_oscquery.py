@@ -95,7 +95,7 @@ def test_the_tree_holds_every_address_with_its_facts(get, sink):
     assert found["/stemd/vocals/onset"]["VALUE"] == [0.25]
     assert found["/stemd/preset"]["RANGE"] == [{"VALS": ["verse"]}]
     assert found["/stemd/vocals/gain"]["RANGE"] == [{"MIN": 0.0, "MAX": 1.0}]
-    assert found["/stemd/two/mix/onset/threshold"]["VALUE"] == [pytest.approx(0.07)]
+    assert found["/stemd/two/mix/onset/threshold"]["VALUE"] == [1.0]
 
 
 def test_one_attribute_of_one_address(get, desk):

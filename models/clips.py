@@ -1,0 +1,159 @@
+"""Clips of music whose onsets and strokes are known, to teach the ear: each kept as one file.
+
+    python -m models.clips --samples ../shared/samples --pool ../takes/train --folder ../clips
+
+Four kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
+vocals, bass and other of a pool, or alone; a stretch of a pool, remixed, of which no stroke is
+known by name. Where the score is silent (recorded songs, loops), onsets are those that an offline
+detector finds in the isolated stem. A clip depends on (seed, part, index) and the pool alone.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.features.material import annotate
+from benchmarks.features.truth import STEMS, energy_after, from_score, merged
+from models.library import PARTS, SAMPLERATE, Library
+from models.render import Renderer, desk, stage
+from models.render.grammar import STYLES, draw_plan
+from models.render.score import Part, Score
+from models.takes import FULL_SCALE, Takes, draw_ratio
+
+KINDS = {"score": 0.2, "drums": 0.25, "pool": 0.2, "solo": 0.35}
+# What the net is to tell apart; the first three are told, the others keep them from being told.
+STROKES = ("kick", "snare", "hihat", "drum", "cymbal")
+ROLES = {
+    "kick": 0, "snare": 1, "clap": 1, "rim": 1, "brush": 1, "hat": 2, "open": 2, "tom": 3,
+    "percussion": 3, "ride": 4, "crash": 4, "shaker": 4,
+}  # fmt: skip
+DRUMS = STEMS.index("drums")
+STROKE_DB, CLASS_DB = 34.0, 20.0  # softer than the loudest, or the loudest of its class: not asked
+MASKED_DB = 20.0  # below the mixture at that moment: not asked of the mixture
+
+
+def drummed(rng, renderer, takes, n):
+    """(tracks (5, 2, n), score) of a drum track, over a stretch of the pool if there are takes; the
+    score knows the drums only."""
+    plan = draw_plan(rng, n)
+    acoustic = rng.random() < STYLES[plan.style].acoustic
+    part = Part(n)
+    audio, _ = renderer.drummer.groove(rng, plan, n, acoustic, part)
+    stems = np.zeros((4, 2, n), np.float32)
+    if takes is not None:
+        stems = takes._cut(rng, n, range(4), draw_ratio(rng, 3))
+    stems[DRUMS] = desk.channel(rng, "drums", audio, plan)
+    for s, stem in enumerate(STEMS):
+        if s == DRUMS or rng.random() < 0.9:
+            stems[s] = renderer._levelled(rng, stem, stems[s])
+        else:
+            stems[s] = 0
+    tracks = stage.perform(rng, desk.master(rng, stems))
+    parts = {stem: Part(n) for stem in STEMS}
+    for stem in STEMS:
+        parts[stem].unknown("onsets")
+    parts["drums"] = part
+    part.tidy()
+    return tracks, Score(n / SAMPLERATE, None, [], [], [], parts)
+
+
+def onsets_of(tracks, score):
+    """(source, time, weak) rows of the mix, 0, and the stems."""
+    piece = from_score("", tracks, score) if score else None
+    rows, audible = [], []
+    mix = tracks.sum(0)
+    for s, stem in enumerate(STEMS):
+        times, weak = np.zeros(0), np.zeros(0, bool)
+        silent = score is None or score.parts[stem].spans["onsets"]
+        if silent and tracks[s].any():
+            heard = annotate(tracks[s])
+            times, weak = heard.times, heard.weak
+        if piece is not None:
+            told = piece.onsets[stem]
+            keep = ~told.known(times)
+            inside = told.known(told.times)
+            times = np.concatenate([times[keep], told.times[inside]])
+            weak = np.concatenate([weak[keep], told.weak[inside]])
+        order = np.argsort(times)
+        times, weak = times[order], weak[order]
+        rows += [(1 + s, at, faint) for at, faint in zip(times, weak, strict=True)]
+        strength = energy_after(tracks[s], times, SAMPLERATE)
+        hidden = strength < 10 ** (-MASKED_DB / 10) * energy_after(mix, times, SAMPLERATE)
+        audible += list(zip(times, strength, weak | hidden, strict=True))
+    table = np.array(audible, float).reshape(-1, 3)
+    faint = table[:, 2] > 0
+    rows += [(0, at, False) for at in merged(table[~faint, 0], table[~faint, 1])[0]]
+    rows += [(0, at, True) for at in table[faint, 0]]
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def strokes_of(score):
+    """(class, time, weak) rows; none where not every stroke is known."""
+    if score is None or score.parts["drums"].spans["onsets"]:
+        return np.full((1, 3), np.nan)
+    rows = []
+    hits = score.parts["drums"].hits
+    loudest = max((hit.level for hit in hits), default=0.0)
+    for k in range(len(STROKES)):
+        mine = [hit for hit in hits if ROLES[hit.role.split()[0]] == k]
+        times, level = merged(np.array([h.time for h in mine]), np.array([h.level for h in mine]))
+        peak = level.max(initial=0.0)
+        weak = level < max(peak * 10 ** (-CLASS_DB / 20), loudest * 10 ** (-STROKE_DB / 20))
+        rows += [(k, at, faint) for at, faint in zip(times, weak, strict=True)]
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def make(rng, renderer, takes, n):
+    """(tracks (5, 2, n), onsets, strokes) of one clip."""
+    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    if kind == "score":
+        tracks, score = renderer.take_with_score(rng, n)
+    elif kind in ("drums", "solo"):
+        tracks, score = drummed(rng, renderer, takes if kind == "drums" else None, n)
+    else:
+        tracks, score = takes._clip(rng, n), None
+    return tracks, onsets_of(tracks, score), strokes_of(score)
+
+
+def load(path):
+    """(tracks (5, 2, n) float32, onsets, strokes)."""
+    with np.load(path) as file:
+        tracks = file["tracks"].astype(np.float32) * np.float32(FULL_SCALE / 32768)
+        return tracks, file["onsets"], file["strokes"]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--samples", type=Path, default=Path("../shared/samples"))
+    parser.add_argument("--cache", type=Path, default=Path("../train-cache"))
+    parser.add_argument("--pool", type=Path, required=True, help="rendered takes, of the same part")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--part", choices=PARTS[:2], default="train")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=160)
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    library = Library(args.samples, args.cache, args.part)
+    renderer, takes = Renderer(library), Takes(args.pool)
+    begun = time.monotonic()
+    for index in range(args.first, args.count):
+        path = args.folder / f"{args.part}_{index:04d}.npz"
+        if path.exists():
+            continue
+        rng = np.random.default_rng((args.seed, PARTS.index(args.part), index))
+        tracks, onsets, strokes = make(rng, renderer, takes, int(args.seconds * SAMPLERATE))
+        whole = np.clip(np.round(tracks * (32768 / FULL_SCALE)), -32767, 32767).astype(np.int16)
+        unfinished = path.with_suffix(".part.npz")
+        np.savez(unfinished, tracks=whole, onsets=onsets, strokes=strokes)
+        unfinished.rename(path)
+        print(f"{path.name}: {len(onsets)} onsets, {time.monotonic() - begun:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

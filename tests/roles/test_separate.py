@@ -1,0 +1,68 @@
+"""What clients turn reaches the features of the feed it was turned for."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from stemd.processors.features import Features
+from stemd.roles.separate import Pipeline
+from stemd.spec import SOURCES, StreamSpec
+from stemd.status import Status
+
+
+@pytest.fixture
+def role():
+    """As much of the role as tuning touches, of two feeds."""
+    spec = StreamSpec.of("live", 48000, 2)
+    features = Features(spec)
+    calls = []
+    for name in ("pitch", "tempo"):
+        processor = getattr(features, name)
+        plain = processor.set_range
+
+        def counted(*given, name=name, plain=plain):
+            calls.append((name, *given))
+            plain(*given)
+
+        processor.set_range = counted
+    return SimpleNamespace(
+        spec=spec,
+        features=features,
+        calls=calls,
+        intake=SimpleNamespace(arrival_ns=0),
+        _hop_ns=0,
+        _taps=np.zeros(2, np.int64),
+        _tempi=np.zeros((2, 2)),
+        _pitches=np.zeros((2, len(SOURCES), 2)),
+    )
+
+
+@pytest.fixture
+def mixer():
+    status = Status.create(2)
+    yield status.mixer
+    status.close()
+
+
+def test_each_feed_has_thresholds_of_its_own(role, mixer):
+    mixer["onset_threshold"][1, 2] = 3.0
+    mixer["drum_threshold"][0, 1] = 2.0
+    Pipeline._tune(role, mixer)
+    wanted = np.ones((2, len(SOURCES)))
+    wanted[1, 2] = 3.0
+    np.testing.assert_array_equal(role.features.onset.threshold, wanted)
+    np.testing.assert_array_equal(role.features.drums.threshold, [[1, 2, 1], [1, 1, 1]])
+
+
+def test_only_the_range_that_was_turned_is_set_again(role, mixer):
+    Pipeline._tune(role, mixer)
+    assert len(role.calls) == 2 + 2 * len(SOURCES)  # at first all
+    role.calls.clear()
+    Pipeline._tune(role, mixer)
+    assert role.calls == []
+    mixer["pitch_high_hz"][1, 3] = 500.0
+    mixer["tempo_low_bpm"][0] = 90.0
+    Pipeline._tune(role, mixer)
+    low = float(mixer["pitch_low_hz"][1, 3])
+    assert role.calls == [("tempo", 0, 90.0, 180.0), ("pitch", 3, low, 500.0, 1)]
