@@ -98,6 +98,7 @@ class Insert:
         self._seam: tuple[int, int, int] | None = None  # see _jump
         self._t_ns = 0
         self._jumped = False
+        self._behind = False
         self.out_position = 0
         self.out_flags = 0
         self._out_n = 0
@@ -118,8 +119,13 @@ class Insert:
 
     @property
     def late(self) -> bool:
-        """The host has gone on so far that it has played what the next hop gives."""
-        return not self.offline and self.waiting >= self.latency
+        """The host has played what the next hop gives, or had in this episode.
+
+        An episode ends when all but the newest block is done: from then on stems are early again,
+        where letting go at the first hop in time would keep every one at the edge.
+        """
+        behind = self._hop_length + self.hello.block if self._behind else self.latency
+        return not self.offline and self.waiting >= behind
 
     def push(self, position: int, frames: Float32Array, offline: bool, t_ns: int) -> Pushed:
         """Take a piece of input.
@@ -163,6 +169,7 @@ class Insert:
 
     def begin_hop(self) -> None:
         """Move the next hop into the slot; only when `ready`."""
+        self._behind = self.late
         read, hop_length = self._read, self._hop_length
         self.slot.hop[:] = self._fifo[:, read : read + hop_length]
         self._read += hop_length
