@@ -69,7 +69,8 @@ struct Run {
 };
 
 // One block of one instance.
-void block(Run& run, const float* in, int64_t at, int frames, const std::vector<int>& left_out) {
+void block(Run& run, const float* in, int64_t at, int frames, const std::vector<int>& left_out,
+           bool hollow) {
     static std::vector<float> inputs[2], outputs[8];
     float *from[2], *to[8];
     for (int c = 0; c < 2; ++c) {
@@ -81,6 +82,7 @@ void block(Run& run, const float* in, int64_t at, int frames, const std::vector<
         outputs[c].assign(size_t(frames), kSentinel);
         to[c] = outputs[c].data();
     }
+    if (hollow) return;  // what the machine makes of a thread that does nothing
     run.good &= run.plugin->process(from, to, frames);
     for (int c = 0; c < 8; ++c) {
         const bool heard = std::count(left_out.begin(), left_out.end(), c / 2) == 0;
@@ -104,6 +106,7 @@ int main(int, char** arguments) try {
     const auto blocks = order.value("blocks", std::vector<int>{max_block});
     const auto left_out = order.value("left_out", std::vector<int>{});
     const bool paced = order.value("paced", false);
+    const bool hollow = order.value("hollow", false);
     const std::string sound = read_file(order.at("input"));
     const auto* input = reinterpret_cast<const float*>(sound.data());
     const int64_t length = file_frames(sound);
@@ -157,7 +160,7 @@ int main(int, char** arguments) try {
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
         }
         const int64_t before = now_ns();
-        for (Run& run : runs) block(run, input, at, frames, left_out);
+        for (Run& run : runs) block(run, input, at, frames, left_out, hollow);
         calls_us.push_back(1e-3 * double(now_ns() - before));
         at += frames;
         if (at >= next_trace) {

@@ -100,7 +100,7 @@ def test_fuzz_is_passed_over(kind: str, host: Host) -> None:
     assert not heard.wrong_stems(SHARES).any()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ["vst3", "core-tsan"])
 def test_killed_and_started_again(kind: str, host: Host) -> None:
     """Aligned again by itself, in real time, without the host noticing."""
     length = 14
@@ -119,7 +119,7 @@ def test_killed_and_started_again(kind: str, host: Host) -> None:
     assert (~wrong[-2 * 48_000 :]).any()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ["vst3", "core-tsan"])
 def test_stopped_and_continued(kind: str, host: Host) -> None:
     with host.fake() as daemon:
         run = host.start(kind, noise(12), offline=False, paced=True, max_block=256)
