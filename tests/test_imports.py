@@ -52,7 +52,7 @@ FOREIGN: dict[str, set[str]] = {
     "kernels": {"numba", "rocket_fft", "llvmlite"},
     "wire": {"zmq"},
     "client": {"zmq"},
-    "sinks": {"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi"},
+    "sinks": {"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
     "sources": {"pyaudio", "soundfile", "soxr", "samplerate"},
     "processors": {"soxr", "samplerate"},
     "roles": {"zmq", "soxr"},  # publish owns every socket, capture every rate conversion
