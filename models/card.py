@@ -114,6 +114,9 @@ def history(training):
     heard = training["hours_of_audio"]
     text += f" {heard:,} hours of audio in {training['steps']:,} steps, seed {training['seed']}, "
     text += f"{training['date']}."
+    if training.get("mean_of", 1) > 1:
+        text += f" The weights are the mean of {training['mean_of']} of these runs"
+        text += f", logits times {training['logits']:g} (`python -m models.mean`)."
     lines = [wrapped(text)]
     runs = training.get("runs") or training.get("stages")
     if isinstance(runs, list) and runs and all(isinstance(run, dict) for run in runs):

@@ -175,6 +175,8 @@ def history(facts):
         "steps": sum(stage["steps"] for stage in stages),
         "seed": facts["seed"],
         "date": facts["date"],
+        "mean_of": facts.get("mean_of", 1),
+        "logits": facts.get("logits", 1.0),
         "runs": stages,
     }
 

@@ -1,5 +1,8 @@
 """Statistics, losses and the loop; skips itself without torch."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -185,3 +188,23 @@ def test_the_exported_step_equals_the_network(hop_length, tmp_path):
     model, states = export.build(net)
     onnx.save(model, tmp_path / "x.onnx")
     assert export.check(tmp_path / "x.onnx", net, states) < 1e-5
+
+
+def test_a_mean_of_runs_is_their_middle_and_keeps_what_only_the_first_has(tmp_path):
+    nets = {"grown": BandNet(512, channels=8, blocks=2), "old": BandNet(512, channels=8, blocks=1)}
+    for name, net in nets.items():
+        (tmp_path / name).mkdir()
+        facts = {"hop_length": 512, "net": net.sizes, "steps": 7, "started_from": None}
+        torch.save({"net": net.state_dict(), "facts": facts}, tmp_path / name / "ema.pt")
+    runs = [str(tmp_path / name) for name in nets]
+    command = [sys.executable, "-m", "models.mean", "--runs", *runs, "--logits", "0.5"]
+    subprocess.run([*command, "--hop", "256", "--out", str(tmp_path / "out")], check=True)
+    saved = torch.load(tmp_path / "out" / "ema.pt")
+    first, second = (net.state_dict() for net in nets.values())
+    for name, value in saved["net"].items():
+        expected = (first[name] + second[name]) / 2 if name in second else first[name]
+        if name.startswith("head_out"):
+            expected = expected * 0.5
+        torch.testing.assert_close(value, expected)
+    assert saved["facts"]["hop_length"] == 256
+    assert saved["facts"]["mean_of"] == 2

@@ -1,0 +1,63 @@
+"""Weights half-way between trained runs, which are better than any of them.
+
+    python -m models.mean --runs ../runs/live ../runs/base2 --logits 0.9 --out ../runs/mean
+
+Runs that started from one another lie in one valley; its middle generalises better than its walls
+(Wortsman et al., Model soups, ICML 2022). What only the first run has, a block that grew, is kept
+as it is. `--logits` softens the masks: nets trained for hours rather than days are surer of
+themselves than they may be. Writes `ema.pt`, which `models.export` takes like that of any run.
+"""
+
+import argparse
+import datetime
+from pathlib import Path
+
+import torch
+
+from models.nets import BandNet
+
+
+def mean(first, others):
+    """Mean of weights, each {name: tensor}; names and shapes are those of the first."""
+    out = {}
+    for name, value in first.items():
+        all_ = [value] + [weights[name] for weights in others if name in weights]
+        out[name] = torch.stack(all_).mean(0)
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--logits", type=float, default=1.0, help="factor, 1: as they are")
+    parser.add_argument("--hop", type=int, help="samples; default: that of the first run")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    first, *others = (torch.load(run / "ema.pt", map_location="cpu") for run in args.runs)
+    weights = mean(first["net"], [other["net"] for other in others])
+    for name in ("head_out.weight", "head_out.bias"):
+        weights[name] = weights[name] * args.logits
+    # What is told of the training: the longest chain of runs, and that this is a mean.
+    facts = max((first, *others), key=lambda saved: total_steps(saved["facts"]))["facts"]
+    facts = facts | {
+        "hop_length": args.hop or first["facts"]["hop_length"],
+        "net": first["facts"]["net"],
+        "mean_of": len(args.runs),
+        "logits": args.logits,
+        "date": datetime.date.today().isoformat(),
+    }
+    BandNet(facts["hop_length"], **facts["net"]).load_state_dict(weights)
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.save({"net": weights, "facts": facts}, args.out / "ema.pt")
+    print(args.out / "ema.pt")
+
+
+def total_steps(facts):
+    """Steps of a run and of those it started from."""
+    return facts["steps"] + (total_steps(facts["started_from"]) if facts["started_from"] else 0)
+
+
+if __name__ == "__main__":
+    main()
