@@ -1,12 +1,12 @@
 """The kernels behind onsets and hits beside their slow twins."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from stemd.kernels.flux import pick_onsets
 from stemd.kernels.odds import see, source_levels, think
+
+from .bands import EDGES, slow_levels
 
 B, C, F, N_BANDS, N_SOURCES = 2, 2, 129, 5, 5
 LIMITS = np.array([0.9, 0.1, 1e-3, 1e-2], np.float32)
@@ -21,18 +21,7 @@ def real(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def slow_levels(spectra, edges, gain):
-    """Each bin gives a band the share of its width that lies inside."""
-    power = (np.abs(spectra.astype(np.complex128)) ** 2).sum(axis=1)  # (b, f)
-    bins = np.arange(power.shape[1])
-    levels = []
-    for low, high in pairwise(edges):
-        share = np.clip(np.minimum(bins + 0.5, high) - np.maximum(bins - 0.5, low), 0, 1)
-        levels.append(gain * np.sqrt((share * power).sum(axis=1)))
-    return np.stack(levels, axis=1)
-
-
-@pytest.mark.parametrize("edges", [[1, 2.25, 2.5, 9.75, 40, 130], [0.6, 0.9, 1.1, 7, 64.4, 128.5]])
+@pytest.mark.parametrize("edges", EDGES)
 def test_levels_share_bins_by_their_width(rng, edges):
     edges = np.array(edges, np.float32)
     masked = (real(rng, B, 3, C, F) + 1j * real(rng, B, 3, C, F)).astype(np.complex64)
