@@ -47,8 +47,13 @@ class Door:
         self._status = Status.create(1)
         self.section: Any = self._status.inserts
         self.config = InsertsConfig(enabled=True, **{"limit": LIMIT, **settings})
-        self.inserts = Inserts(self.config, "live", slots, "band_live", self.section)
-        self.inserts.open()
+        self.inserts: Any = Inserts(self.config, "live", slots, "band_live", self.section)
+        try:
+            self.inserts.open()
+        except BaseException:
+            self.section = self.inserts = None
+            self._status.close()
+            raise
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._counters: dict[str, Any] | None = None
