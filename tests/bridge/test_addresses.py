@@ -120,5 +120,6 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
     if page.parent != BRIDGE:
         assert re.search(r"^!\[", text, re.M), "a page without a picture"
+    if page.parent not in (BRIDGE, BRIDGE / "plugin"):  # the plugin is no matter of ports
         assert re.search(r"^3\. ", text, re.M), "a page without three steps"
         assert "**Ports.**" in text
