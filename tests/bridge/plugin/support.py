@@ -110,6 +110,8 @@ class Host:
             "XDG_CONFIG_HOME": str(place / "config"),
             "HOME": str(place),
             "TSAN_OPTIONS": f"suppressions={Path(__file__).with_name('tsan.supp')} exitcode=66",
+            "LSAN_OPTIONS": f"suppressions={Path(__file__).with_name('lsan.supp')}"
+            " print_suppressions=0",
         }
 
     def start(
