@@ -275,6 +275,16 @@ class InsertsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Counters for Prometheus: `http://bind:port/metrics`."""
+
+    enabled: bool = False
+    bind: str = "127.0.0.1"
+    port: int = field(default=9731, metadata=_between(1, 65_535))
+    insecure: bool = False  # allow `bind` beyond loopback, for everybody on that network
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """How hard to hold on to the processor."""
 
@@ -304,6 +314,7 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     inserts: InsertsConfig = field(default_factory=InsertsConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
@@ -592,6 +603,7 @@ def _check(config: Config, where: _Where) -> None:
     ports = [config.zeromq.audio_port, config.zeromq.features_port, config.zeromq.control_port]
     if len(set(ports)) < len(ports):
         raise where.error("zeromq", _Said(f"ports {ports}"), "three different ports")
+    _check_bind("metrics.bind", config.metrics.bind, "metrics", config.metrics.insecure, where)
     if config.osc.listen:
         host, _ = split_endpoint(config.osc.listen, "osc.listen", where)
         _check_bind("osc.listen", host, "osc", config.osc.insecure, where)

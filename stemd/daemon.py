@@ -44,6 +44,7 @@ HEARTBEAT_LIMIT_S = {
     "play": 3.0,
     "record": 10.0,
     "inserts": 3.0,
+    "metrics": 10.0,
 }
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 HEALTHY_S = 5.0  # alive for this long, a process starts again with the shortest pause
@@ -62,6 +63,7 @@ _SECTION_ROLES = {
     "output": "play",
     "record": "record",
     "inserts": "inserts",
+    "metrics": "metrics",
 }
 # What a client may put in the configuration's place, until the daemon ends.
 _OVERRIDES = {Command.MODEL: "model.name", Command.PROFILE: "profile"}
@@ -157,7 +159,7 @@ class Daemon:
         """End in order: no more input, then what is in flight, then the listeners."""
         if not self._built:
             return
-        for name in ("capture", "inserts", "separate", "play", "record", "publish"):
+        for name in ("metrics", "capture", "inserts", "separate", "play", "record", "publish"):
             self._stop_child(name)
             if name == "separate" and self.status.state is not State.FAILED:
                 # Publish is still there to tell it.
@@ -297,6 +299,7 @@ class Daemon:
         roles += ["inserts"] if self.config.inserts.enabled else []
         roles += ["play"] if self.config.output.enabled else []
         roles += ["record"] if self.config.record.enabled else []
+        roles += ["metrics"] if self.config.metrics.enabled else []
         return roles
 
     def _spawn(self, child: _Child) -> None:
@@ -393,7 +396,7 @@ class Daemon:
         if child.name == "capture" and self._rate_changed():
             return True
         first = not section["ready"]
-        taken = first and child.name in ("publish", "inserts") and code == EXIT_DEVICE
+        taken = first and child.name in ("publish", "inserts", "metrics") and code == EXIT_DEVICE
         if code == EXIT_MODEL or taken:
             return self._fail(code, reason)
         child.crashes += 1

@@ -132,6 +132,11 @@ class Outbox:
         """Records `name` lost because it was late."""
         return int(self._readers[READERS.index(name)]["dropped"])
 
+    def lag(self, name: str) -> int:
+        """Records that wait for `name`; 0 where nobody of that name reads."""
+        reader = self._readers[READERS.index(name)]
+        return self.count - int(reader["read"]) if reader["attached"] else 0
+
     def detach(self, name: str) -> None:
         """Forget a reader that died, so that nobody waits for it."""
         self._readers[READERS.index(name)]["attached"] = 0

@@ -46,7 +46,7 @@ class Command(IntEnum):
     PROFILE = 4
 
 
-ROLES = ("capture", "separate", "publish", "play", "record", "inserts")
+ROLES = ("capture", "separate", "publish", "play", "record", "inserts", "metrics")
 
 # Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).
 STEP_BUCKETS = 121
@@ -57,13 +57,18 @@ def step_bucket(step_ns: int) -> int:
     return min(max(round(20 * math.log10(max(step_ns, 1) / 1000)), 0), STEP_BUCKETS - 1)
 
 
+def step_edge_us(bucket: int) -> float:
+    """Upper edge of a bucket, µs."""
+    return float(10 ** ((bucket + 0.5) / 20))
+
+
 def step_percentile(histogram: Any, q: float) -> float:
     """Upper edge, in µs, of the bucket that holds the q-th fraction of all steps."""
     total = int(np.sum(histogram))
     if total == 0:
         return 0.0
     i = int(np.searchsorted(np.cumsum(histogram), q * total))
-    return float(10 ** ((i + 0.5) / 20))
+    return step_edge_us(i)
 
 
 _COMMON = [
@@ -115,6 +120,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("step_ns", "<i8"),  # the last hop's
         ("load", "<f8"),  # time used over time available, smoothed over about a second
         ("steps", "<i8", (STEP_BUCKETS,)),
+        ("steps_ns", "<i8"),  # of all steps together
         ("latency", "<i8"),
         ("feature_latency", "<i8"),
         ("rate_measured", "<f8"),
@@ -128,6 +134,8 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
     "publish": [
         *_COMMON,
         ("hops", "<i8"),
+        ("delays", "<i8", (STEP_BUCKETS,)),  # from the arrival of a hop's input to here
+        ("delays_ns", "<i8"),  # of all hops together
         ("sent", "<i8"),
         ("bytes", "<i8"),
         ("subscribers", "<i8"),
@@ -195,6 +203,11 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("provider", "S40"),
         ("reason", "S240"),
     ],
+    "metrics": [
+        *_COMMON,
+        ("requests", "<i8"),
+        ("reason", "S240"),
+    ],
     "command": [
         ("asked", "<i8"),
         ("what", "<i8"),
@@ -252,6 +265,7 @@ class Status:
         self.play: Any = v["play"]
         self.record: Any = v["record"]
         self.inserts: Any = v["inserts"]
+        self.metrics: Any = v["metrics"]
         self.mixer: Any = v["mixer"]
         self.command: Any = v["command"]
 
@@ -298,7 +312,7 @@ class Status:
         """Why the state is what it is; empty when all is well."""
         if State(int(self.daemon["state"])) is State.RUNNING:
             parts = (self.separate, self.capture, self.publish, self.play, self.record)
-            reasons = (text(part["reason"]) for part in (*parts, self.inserts))
+            reasons = (text(part["reason"]) for part in (*parts, self.inserts, self.metrics))
             return next(filter(None, reasons), "")
         return text(self.daemon["reason"])
 
@@ -317,8 +331,8 @@ class Status:
                 value = section[field]
                 if isinstance(value, bytes):
                     values[field] = text(value)
-                elif field == "steps":
-                    values["step_us"] = {
+                elif field in ("steps", "delays"):
+                    values[f"{field[:-1]}_us"] = {
                         str(q): round(step_percentile(value, q), 1) for q in (0.5, 0.99, 0.999)
                     }
                 else:

@@ -52,7 +52,10 @@ FOREIGN: dict[str, set[str]] = {
     "kernels": {"numba", "rocket_fft", "llvmlite"},
     "wire": {"zmq"},
     "client": {"zmq"},
-    "sinks": {"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
+    "sinks": {
+        *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
+        *{"prometheus_client", "pynvml"},
+    },
     "sources": {"pyaudio", "soundfile", "soxr", "samplerate"},
     "processors": {"soxr", "samplerate"},
     "roles": {"zmq", "soxr"},  # publish owns every socket, capture every rate conversion

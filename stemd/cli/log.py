@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,12 +18,61 @@ SETTLED_S = 10.0  # after this long running, the counters mean something
 log = logging.getLogger("stemd")
 
 
-def log_to(handler: logging.Handler) -> None:
-    """Send stemd's log there and nowhere else."""
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+def log_to(handler: logging.Handler, as_json: bool = False) -> None:
+    """Send stemd's log there and nowhere else, in lines for people or for programs."""
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonFormatter() if as_json else plain)
+    handler.filters[:] = [Few()]
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: `time` (UTC), `level`, `message`, and `traceback` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC)
+        said = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+class Few(logging.Filter):
+    """Lines of one kind, `BURST` in `PERIOD_S` and no more; the next one says how many it was."""
+
+    BURST = 5
+    PERIOD_S = 10.0
+    KINDS = 256  # remembered; a kind is the sentence without what is filled in
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[str, list[float]] = {}  # since when, passed, held back
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now_s = record.created
+        # A sentence without blanks to fill, or with nothing but one, is its own kind.
+        kind = record.getMessage() if record.msg == "%s" else str(record.msg)
+        seen = self._kinds.pop(kind, None) or [now_s, 0, 0]
+        held = 0
+        if not 0 <= now_s - seen[0] < self.PERIOD_S:
+            held = int(seen[2])
+            seen = [now_s, 0, 0]
+        self._kinds[kind] = seen
+        if len(self._kinds) > self.KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        if seen[1] >= self.BURST:
+            seen[2] += 1
+            return False
+        seen[1] += 1
+        if held:
+            record.msg, record.args = f"{record.getMessage()} ({held} more like it before)", ()
+        return True
 
 
 class Above(logging.Handler):

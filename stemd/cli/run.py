@@ -49,6 +49,9 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON status a second on stdout.")
     ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log lines as JSON on stderr, for log collectors.")
+    ] = False,
 ) -> None:
     """Start the daemon: listen, separate, publish.
 
@@ -67,8 +70,8 @@ def run(
         if config is None and not any(change.startswith("source.") for change in changes):
             changes.append("source.kind=none")
     daemon = Daemon(load_config(config, changes), config_path=config, overrides=changes)
-    look = sys.stdout.isatty() and not (no_view or as_json)
-    with _output(look, as_json) as show:
+    look = sys.stdout.isatty() and not (no_view or as_json or log_json)
+    with _output(look, as_json, log_json) as show:
         orders = Orders(lambda: _force(daemon))
         try:
             daemon.start()
@@ -120,10 +123,10 @@ def _force(daemon: Daemon) -> None:
 
 
 @contextlib.contextmanager
-def _output(look: bool, as_json: bool) -> Iterator[Show]:
+def _output(look: bool, as_json: bool, log_json: bool) -> Iterator[Show]:
     """Yields what shows the daemon: a picture, a line of JSON, or nothing beside the log."""
     if not look:
-        log_to(logging.StreamHandler(sys.stderr))
+        log_to(logging.StreamHandler(sys.stderr), as_json=log_json)
         yield JsonLines() if as_json else Narrator()
         return
     from rich.live import Live

@@ -24,7 +24,7 @@ from ..sinks.midi import MidiSink
 from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
 from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
-from ..status import State, Status
+from ..status import State, Status, step_bucket
 from .links import Links, Role
 from .scene import settings_of
 
@@ -129,6 +129,10 @@ class Publish:
     def write(self, hop: Any) -> None:
         """One hop to every sink."""
         self._hops += 1
+        delay_ns = time.monotonic_ns() - int(hop["t_arrival_ns"])
+        section = self._status.publish
+        section["delays"][step_bucket(delay_ns)] += 1
+        section["delays_ns"] += delay_ns
         if self._zeromq:
             self._zeromq.write(hop)
         if self._osc:

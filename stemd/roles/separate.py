@@ -234,6 +234,7 @@ class Pipeline:
         section["misses"] += not self._lossless and now_ns - intake.arrival_ns > self._hop_ns
         section["step_ns"] = step_ns
         section["steps"][step_bucket(step_ns)] += 1
+        section["steps_ns"] += step_ns
         section["load"] += self._smoothing * (step_ns / self._hop_ns - section["load"])
         section["heartbeat_ns"] = now_ns
 

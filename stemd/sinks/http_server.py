@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ _REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
 }
 
 Answer = Callable[[str], tuple[int, bytes]]
@@ -38,7 +40,7 @@ class _Connection:
 
 
 class HttpServer:
-    """Answers GET with JSON, one request to a connection.
+    """Answers GET, one request to a connection.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ class HttpServer:
         Whether a peer may ask.
     key : str
         What the configuration calls the port, for complaints.
+    content_type : str
+        Of every answer.
 
     Raises
     ------
@@ -64,7 +68,9 @@ class HttpServer:
         answer: Answer,
         allows: Callable[[Any], bool] = lambda peer: True,
         key: str = "osc.query_port",
+        content_type: str = "application/json",
     ) -> None:
+        self._content_type = content_type
         self._answer = answer
         self._allows = allows
         self._connections: list[_Connection] = []
@@ -87,6 +93,12 @@ class HttpServer:
             if done or now - one.active_at > IDLE_S:
                 one.socket.close()
                 self._connections.remove(one)
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until there is something to service, or for so long."""
+        taking = [one.socket for one in self._connections if one.answered]
+        asking = [one.socket for one in self._connections if not one.answered]
+        select.select([self._socket, *asking], taking, [], timeout_s)
 
     def close(self) -> None:
         """Hang up."""
@@ -123,7 +135,7 @@ class HttpServer:
             code, body = self._reply(one.heard)
         self.requests += 1
         head = (
-            f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: {self._content_type}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         one.left = memoryview(head.encode() + body)

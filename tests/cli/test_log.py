@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 from types import SimpleNamespace
 
@@ -109,3 +111,52 @@ def test_a_stall_starts_the_ten_seconds_again(status, said):
     said(16.0)
     assert said(25.0) == []
     assert len(said(26.5)) == 1
+
+
+class Collected(logging.StreamHandler):
+    """A handler of ours over a stream in memory."""
+
+    def __init__(self, as_json=False):
+        super().__init__(io.StringIO())
+        self.setFormatter(cli_log.JsonFormatter() if as_json else logging.Formatter("%(message)s"))
+        self.addFilter(cli_log.Few())
+
+    def lines(self):
+        return self.stream.getvalue().splitlines()
+
+
+def say(handler, at_s, message, *arguments):
+    record = logging.LogRecord("stemd", logging.WARNING, "", 0, message, arguments, None)
+    record.created = at_s
+    handler.handle(record)
+
+
+def test_a_flood_of_one_kind_is_cut_and_counted():
+    handler = Collected()
+    for i in range(100):
+        say(handler, 1000.0 + i * 0.01, "%s ended (%s)", "play", f"try {i}")
+    say(handler, 1001.0, "another kind")
+    say(handler, 1011.0, "%s ended (%s)", "play", "later")
+    assert handler.lines() == [
+        *[f"play ended (try {i})" for i in range(cli_log.Few.BURST)],
+        "another kind",
+        "play ended (later) (95 more like it before)",
+    ]
+
+
+def test_sentences_without_blanks_are_kinds_of_their_own():
+    handler = Collected()
+    for i in range(50):
+        say(handler, 1000.0, "%s", f"line {i}")
+    assert len(handler.lines()) == 50
+
+
+def test_json_lines_are_objects_with_time_level_and_message():
+    handler = Collected(as_json=True)
+    say(handler, 0.25, 'a "quoted" %s\nline', "ü")
+    (line,) = handler.lines()
+    assert json.loads(line) == {
+        "time": "1970-01-01T00:00:00.250Z",
+        "level": "warning",
+        "message": 'a "quoted" ü\nline',
+    }
