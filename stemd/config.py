@@ -251,6 +251,11 @@ class RecordConfig:
     directory: str = "recordings"  # relative: to the configuration file
     format: Literal["wav", "flac"] = "wav"  # wav is 32-bit float, flac 24-bit
     stems: tuple[str, ...] = field(default=SOURCES, metadata={"choices": SOURCES})
+    at_start: bool = True  # false: when a client says so
+    # What was heard before somebody said so is recorded too; it waits in memory, 1.9 MB a second
+    # for each feed at 48 kHz.
+    preroll_s: float = field(default=30.0, metadata=_between(0.0, 300.0))
+    rotate_min: float = field(default=0.0, metadata=_between(0.0, 1_440.0))  # new files; 0: never
     keep_free_mb: int = field(
         default=200, metadata=_between(0, 1e9)
     )  # stop before the disk is full

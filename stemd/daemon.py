@@ -286,7 +286,7 @@ class Daemon:
         daemon["config_rev"] = self._revision
         self._asked = 0
         apply_mixer(self.status, config)
-        self.status.mixer["recording"] = config.record.enabled
+        self.status.mixer["recording"] = config.record.enabled and config.record.at_start
         self._set_state(State.STARTING, "")
         self._children = {name: _Child(name) for name in self._wanted_roles()}
         self._built = True

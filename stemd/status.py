@@ -166,6 +166,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("recording", "<i8"),
         ("samples", "<i8"),
         ("lost", "<i8"),
+        ("held", "<i8"),  # samples kept for who presses record too late
         ("path", "S400"),
         ("reason", "S240"),
     ],

@@ -3,69 +3,113 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from .. import realtime
 from ..errors import DeviceError
-from ..outbox import Outbox
-from ..sinks.recorder import Recorder
+from ..outbox import Outbox, OutboxReader
+from ..sinks.recorder import Preroll, Recorder, finish_take, unfinished
 from ..status import Status
 from .links import Links, Role
 
 WAIT_S = 0.05
 SPACE_CHECK_S = 1.0
+HOPS_PER_ROUND = 64  # of what was kept, then of the newest; then it is time for a heartbeat
 
 
 def run(links: Links) -> None:
-    """Record while `mixer.recording` says so."""
+    """Record while `mixer.recording` says so; remember the last seconds while it does not."""
     status = Status.attach(links.status)
     role = Role("record", status)
-    section = role.section
     role.note(realtime.enter("record", False, False))
     reader = Outbox.attach(links.outbox).reader("record")
-    recorder: Recorder | None = None
-    refused = False
-    checked_s = 0.0
+    recording = Recording(links, role, reader)
     role.ready()
-
-    def stop(reason: str) -> None:
-        nonlocal recorder
-        if recorder is not None:
-            recorder.close()
-            recorder = None
-        section["recording"] = 0
-        role.reason(reason)
-
+    for take in unfinished(links.config.record.directory):
+        role.beat()
+        finish_take(take)
     while True:
         stopping = role.stopping
         role.beat()
-        wanted = bool(status.mixer["recording"])
-        refused &= wanted  # switching it off and on tries again
-        try:
-            if wanted and recorder is None and not refused:
-                recorder = _begin(links, section)
-                role.reason("")
-            if recorder is not None and time.monotonic() - checked_s > SPACE_CHECK_S:
-                checked_s = time.monotonic()
-                recorder.check_space()
-            while reader.read():
-                if recorder is not None:
-                    recorder.write(reader.hop)
-                    section["samples"] = recorder.samples
-        except DeviceError as error:
-            refused = True
-            stop(str(error))
-        if recorder is not None and not wanted:
-            stop("")
-        section["lost"] = reader.dropped * links.spec.hop_length
-        if stopping:
-            stop("")
+        busy = recording.step(bool(status.mixer["recording"]))
+        if stopping and not busy:  # what was heard until then is written
+            recording.stop("")
             return
-        links.wake["record"].acquire(True, WAIT_S)
+        if not busy:
+            links.wake["record"].acquire(True, WAIT_S)
 
 
-def _begin(links: Links, section: Any) -> Recorder:
-    recorder = Recorder(links.config, links.spec)
-    Status.set_text(section, "path", str(recorder.directory))
-    section["recording"] = 1
-    return recorder
+class Recording:
+    """What is written now, and what would be.
+
+    Hops go through `_kept` always: while nothing is recorded it holds the newest, and the first
+    hops of a recording are the oldest in it.
+    """
+
+    def __init__(self, links: Links, role: Role, reader: OutboxReader) -> None:
+        self._links = links
+        self._role = role
+        self._section = role.section
+        self._reader = reader
+        self._kept = Preroll(links.spec, reader.hop.dtype, links.config.record.preroll_s)
+        self._recorder: Recorder | None = None
+        self._refused = False
+        self._checked_s = 0.0
+
+    def step(self, wanted: bool) -> bool:
+        """Take what has come; True when more is waiting."""
+        self._refused &= wanted  # switching it off and on tries again
+        busy = False
+        try:
+            if wanted and not self._refused:
+                busy = self._record()
+            elif self._recorder is not None:
+                self.stop("")
+            for _ in range(HOPS_PER_ROUND):
+                if not self._reader.read():
+                    break
+                self._take(self._reader.hop, wanted and not self._refused)
+            else:
+                busy = True
+        except DeviceError as error:
+            self._refused = True
+            self.stop(str(error))
+        self._section["lost"] = self._reader.dropped * self._links.spec.hop_length
+        self._section["held"] = len(self._kept) * self._links.spec.hop_length
+        return busy
+
+    def stop(self, reason: str) -> None:
+        """Finish the files."""
+        if self._recorder is not None:
+            while len(self._kept) and not reason:
+                self._recorder.write(self._kept.pop())
+            self._section["samples"] = self._recorder.samples
+            self._recorder.close()
+            self._recorder = None
+        self._section["recording"] = 0
+        self._role.reason(reason)
+
+    def _record(self) -> bool:
+        """Write some of what was kept; True when there is more."""
+        for _ in range(HOPS_PER_ROUND):
+            if not len(self._kept):
+                break
+            self._write(self._kept.pop())
+        if self._recorder is not None and time.monotonic() - self._checked_s > SPACE_CHECK_S:
+            self._checked_s = time.monotonic()
+            self._recorder.check_space()
+        return len(self._kept) > 0
+
+    def _take(self, hop: object, recording: bool) -> None:
+        if recording and not len(self._kept):
+            self._write(hop)
+        else:
+            self._kept.push(hop)
+
+    def _write(self, hop: object) -> None:
+        if self._recorder is None:
+            self._recorder = Recorder(self._links.config, self._links.spec, hop)
+            Status.set_text(self._section, "path", str(self._recorder.directory))
+            self._section["recording"] = 1
+            self._role.reason("")
+        self._recorder.write(hop)
+        self._section["samples"] = self._recorder.samples

@@ -110,7 +110,7 @@ class OscEvents:
         self._say = say
         self._log = log
         # Notes are of the audio that leaves with them, which is older than the newest input.
-        self._delays = [_delay(spec, event) for event in EVENTS]
+        self._delays = [delay_of(spec, event) for event in EVENTS]
         self._behind = spec.feature_latency - spec.latency
         bases = addresses.bases(prefix, feeds)
         n_rows = len(bases) * len(SOURCES)
@@ -202,7 +202,7 @@ class OscEvents:
         return (*head, osc.clip_int(round(float(self._lasting[row, 2]))))
 
 
-def _delay(spec: StreamSpec, event: addresses.Event) -> int:
+def delay_of(spec: StreamSpec, event: addresses.Event) -> int:
     """How long before its hop an event lies, whole hops in samples."""
     if not event.delay_ms:
         return 0
