@@ -15,15 +15,20 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
-from .errors import ProtocolError, StemdError
+from .errors import ConfigError, ProtocolError, StemdError
+from .keys import KeyStore, Pair, check_key, read_pair
 from .spec import STEMS
 from .wire import topics
 from .wire.messages import (
@@ -35,6 +40,7 @@ from .wire.messages import (
     encode_json,
     split_single,
 )
+from .wire.plugin import local_file
 from .wire.receiver import Assembler, Counters, Freshness, StemBlock
 
 __all__ = ["Client", "Counters", "Event", "Features", "StemBlock", "connect"]
@@ -61,6 +67,8 @@ def connect(
     budget_s: float = BUDGET_S,
     fill_s: float = FILL_S,
     timeout_s: float = TIMEOUT_S,
+    key: str = "",
+    identity: Path | Pair | None = None,
 ) -> Client:
     """Find a daemon.
 
@@ -83,11 +91,18 @@ def connect(
         Gaps up to this long become silence, longer ones a jump.
     timeout_s : float
         How long to wait for an answer.
+    key : str
+        The daemon's public key, where it asks for keys. Empty: what the daemon left for this user
+        on this machine, else what `stemd keys trust` was told of the host, else without keys.
+    identity : Path or Pair, optional
+        Our own pair, which the daemon must know; by default this user's own.
 
     Raises
     ------
     ProtocolError
-        When nobody answers, or somebody who is not stemd.
+        When nobody answers, or somebody who is not stemd, or who does not let us in.
+    ConfigError
+        When a key cannot be used.
     StemdError
         When there is no such feed or stem.
     """
@@ -100,7 +115,52 @@ def connect(
         budget_s=budget_s,
         fill_s=fill_s,
         timeout_s=timeout_s,
+        curve=find_keys(host, control_port, key, identity),
     )
+
+
+def find_keys(
+    host: str, control_port: int, key: str = "", identity: Path | Pair | None = None
+) -> Curve | None:
+    """What to prove to a daemon, and what to ask of it; None where no keys are known.
+
+    Raises
+    ------
+    ConfigError
+        When a key cannot be used.
+    """
+    local = local_file(control_port)
+    if not key and identity is None and _is_loopback(host) and os.path.exists(local):
+        left = read_pair(local)
+        secret = left.secret.encode()
+        return Curve(left.public, Pair(zmq.curve_public(secret).decode(), left.secret))
+    key = check_key(key) if key else _trusted(host)
+    if not key:
+        return None
+    if isinstance(identity, Pair):
+        return Curve(key, identity)
+    return Curve(key, KeyStore().own() if identity is None else read_pair(identity))
+
+
+def _trusted(host: str) -> str:
+    try:
+        return KeyStore().key_of(host)
+    except ConfigError:  # nobody's home: nobody is trusted
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Keys of one connection."""
+
+    server: str  # public
+    own: Pair
+
+    def apply(self, socket: zmq.Socket[Any]) -> None:
+        """Speak to nobody else, and nothing in clear; before it connects."""
+        socket.setsockopt(zmq.CURVE_SERVERKEY, self.server.encode())
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, self.own.public.encode())
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self.own.secret.encode())
 
 
 class Client:
@@ -117,12 +177,14 @@ class Client:
         budget_s: float,
         fill_s: float,
         timeout_s: float,
+        curve: Curve | None = None,
     ) -> None:
         for stem in stems:
             if stem not in STEMS:
                 raise StemdError(f"stems: got {stem!r}, expected some of {', '.join(STEMS)}")
         self.host = host
         self._where = f"[{host}]" if ":" in host else host
+        self._curve = curve
         self._context = zmq.Context()
         self._closing = threading.Event()
         self._control = _Control(self, f"tcp://{self._where}:{control_port}")
@@ -298,6 +360,8 @@ class Client:
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         if ":" in self.host:
             socket.setsockopt(zmq.IPV6, 1)
+        if self._curve is not None:
+            self._curve.apply(socket)
         return socket
 
     def _stream(self, name: str, wanted: Sequence[bytes], port: str = "features_port") -> _Stream:
@@ -396,6 +460,8 @@ class _Control:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._socket: zmq.Socket[Any] | None = None
+        self._monitor: Any = None
+        self._refused = self._failed = self._met = False  # handshakes of this socket
 
     def request(self, op: str, fields: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
@@ -405,18 +471,20 @@ class _Control:
             if self._socket is None:
                 # Not ZMQ_IMMEDIATE: it loses a reply behind which the daemon closes the connection.
                 self._socket = self._client._socket(zmq.DEALER)
+                self._monitor = self._socket.get_monitor_socket(_HANDSHAKES)
                 self._socket.connect(self._endpoint)
             request_id = next(self._ids)
             self._socket.send(encode_json({**fields, "op": op, "id": request_id}))
             reply = self._reply(self._socket, request_id, deadline)
             if reply is None:
+                got, expected = self._complaint()
                 self._drop()
         if reply is None:
             where = self._endpoint.removeprefix("tcp://")
             if self._client.closed:
                 raise StemdError(f"{op}: got a closed client, expected an open one")
             raise ProtocolError(
-                f"{where}: got no answer in {timeout_s:g} s, expected a running stemd"
+                f"{where}: got {got or f'no answer in {timeout_s:g} s'}, expected {expected}"
             )
         if not reply.get("ok"):
             raise StemdError(str(reply.get("error", f"{op}: refused")))
@@ -440,14 +508,44 @@ class _Control:
             left_ms = _left_ms(deadline)
             if socket.poll(left_ms):
                 return True
-            if left_ms == 0:
+            # Refused once, ZeroMQ does not try again.
+            self._read_monitor()
+            if left_ms == 0 or self._refused:
                 return False
         return False
 
+    def _read_monitor(self) -> None:
+        """How handshakes went since the socket was made."""
+        while self._monitor is not None and self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
+            self._refused |= event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            self._failed |= event in _FAILED
+            self._met |= event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+    def _complaint(self) -> tuple[str, str]:
+        """What came instead of an answer, empty when nothing; and what was expected."""
+        self._read_monitor()
+        curve = self._client._curve
+        if self._refused and curve is not None:
+            how = f"stemd keys authorise NAME '{curve.own.public}'"
+            return "our key refused", f"it to know us ({how}, there)"
+        if self._failed and not self._met:
+            if curve is None:
+                return "no welcome without a key", "the daemon's key (--key, or stemd keys trust)"
+            return "no welcome for our key", f"a daemon with the key {curve.server}"
+        return "", "a running stemd"
+
     def _drop(self) -> None:
         if self._socket is not None:
+            self._socket.disable_monitor()
+            self._monitor.close(linger=0)
             self._socket.close(linger=0)
             self._socket = None
+        self._refused = self._failed = self._met = False
+
+
+_FAILED = (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+_HANDSHAKES = sum(_FAILED) | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
 def _deadline(timeout_s: float | None) -> float:

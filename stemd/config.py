@@ -129,7 +129,24 @@ class ZeroMQConfig:
     audio_port: int = field(default=5570, metadata=_between(1, 65_535))
     features_port: int = field(default=5571, metadata=_between(1, 65_535))
     control_port: int = field(default=5572, metadata=_between(1, 65_535))
-    insecure: bool = False  # allow `bind` beyond loopback, for everybody on that network
+    insecure: bool = False  # beyond loopback, ask nobody for a key
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityConfig:
+    """Who may come to ZeroMQ sockets beyond loopback: keys, and how many at once."""
+
+    # Folder with the daemon's key, made when missing, and `clients`, the list of those who may come
+    # (stemd keys). Empty: ~/.config/stemd. Relative: to the configuration file.
+    keys: str = ""
+    loopback: bool = False  # ask for keys on loopback too: other people use this machine
+    # Connections of each ZeroMQ socket; who comes when it is full is turned away and counted.
+    max_peers: int = field(default=64, metadata=_between(1, 1_000))
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the keys; None: the usual one."""
+        return Path(self.keys) if self.keys else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +290,7 @@ class InsertsConfig:
     limit: int = field(default=16, metadata=_between(1, 64))  # instances at once
     # Without a word, the plugin's heartbeat included, for this long, an instance is gone.
     timeout_s: float = field(default=10.0, metadata=_between(1.0, 3_600.0))
-    # Folder with the daemon's key, made when missing, and `clients`: public keys of plugins that
-    # may come, one a line. Relative: to the configuration file. Allows `endpoint` beyond loopback.
-    keys: str = ""
-    insecure: bool = False  # allow `endpoint` beyond loopback, for everybody on that network
+    insecure: bool = False  # beyond loopback, ask nobody for a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +327,7 @@ class Config:
     mixer: MixerConfig = field(default_factory=MixerConfig)
     preset: Mapping[str, MixerConfig] = field(default_factory=dict)  # recalled by name
     zeromq: ZeroMQConfig = field(default_factory=ZeroMQConfig)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
     osc: OscConfig = field(default_factory=OscConfig)
     midi: MidiConfig = field(default_factory=MidiConfig)
     mapping: tuple[MappingConfig, ...] = ()
@@ -332,6 +347,41 @@ class Config:
         """Rate used inside, Hz: the source's own, or 48 kHz when no model was trained for it."""
         rate = self.source.samplerate
         return rate if rate in NATIVE_RATES else DEFAULT_RATE_HZ
+
+    @property
+    def zeromq_guarded(self) -> bool:
+        """Audio, features and control go only to those who hold a key."""
+        return self._guarded(self.zeromq.bind, self.zeromq.insecure)
+
+    @property
+    def inserts_guarded(self) -> bool:
+        """Plugins are served only when they hold a key."""
+        kind, _, place = self.inserts.endpoint.partition("://")
+        if kind != "tcp":
+            return False
+        return self._guarded(split_endpoint(place)[0], self.inserts.insecure)
+
+    @property
+    def insecure(self) -> tuple[str, ...]:
+        """What everybody on some network may reach, in words."""
+        found = []
+        if self.zeromq.enabled and not (is_loopback(self.zeromq.bind) or self.zeromq_guarded):
+            found.append(f"zeromq at {self.zeromq.bind} without keys")
+        inserts = self.inserts
+        kind, _, place = inserts.endpoint.partition("://")
+        if inserts.enabled and kind == "tcp" and not self.inserts_guarded:
+            host = split_endpoint(place)[0]
+            found += [] if is_loopback(host) else [f"inserts at {host} without keys"]
+        if self.osc.enabled and self.osc.listen:
+            host = split_endpoint(self.osc.listen)[0]
+            whom = f"for {', '.join(self.osc.allow)}" if self.osc.allow else "for all"
+            found += [] if is_loopback(host) else [f"osc at {host} {whom}, in clear"]
+        if self.metrics.enabled and not is_loopback(self.metrics.bind):
+            found.append(f"metrics at {self.metrics.bind}")
+        return tuple(found)
+
+    def _guarded(self, host: str, insecure: bool) -> bool:
+        return self.security.loopback if is_loopback(host) else not insecure
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and for comparison."""
@@ -564,12 +614,12 @@ def _resolve_paths(config: Config, directory: Path, where: _Where) -> Config:
     if source.path:
         source = dataclasses.replace(source, path=resolved("source.path", source.path))
     record = dataclasses.replace(record, directory=resolved("record.directory", record.directory))
-    inserts = config.inserts
-    if inserts.keys:
-        inserts = dataclasses.replace(inserts, keys=resolved("inserts.keys", inserts.keys))
+    security = config.security
+    if security.keys:
+        security = dataclasses.replace(security, keys=resolved("security.keys", security.keys))
     if model.name.endswith(".onnx"):
         model = dataclasses.replace(model, name=resolved("model.name", model.name))
-    return dataclasses.replace(config, source=source, record=record, model=model, inserts=inserts)
+    return dataclasses.replace(config, source=source, record=record, model=model, security=security)
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # what no path, name or address holds
@@ -604,7 +654,6 @@ def _check(config: Config, where: _Where) -> None:
             raise where.error(
                 f"{key}.channels", list(feed.channels), f"one or two of 1 to {MAX_CHANNELS}"
             )
-    _check_bind("zeromq.bind", config.zeromq.bind, "zeromq", config.zeromq.insecure, where)
     ports = [config.zeromq.audio_port, config.zeromq.features_port, config.zeromq.control_port]
     if len(set(ports)) < len(ports):
         raise where.error("zeromq", _Said(f"ports {ports}"), "three different ports")
@@ -648,9 +697,7 @@ def _check_inserts(config: Config, where: _Where) -> None:
     endpoint = config.inserts.endpoint
     kind, _, place = endpoint.partition("://")
     if kind == "tcp":
-        host, _ = split_endpoint(place, "inserts.endpoint", where)
-        if not config.inserts.keys:
-            _check_bind("inserts.endpoint", host, "inserts", config.inserts.insecure, where)
+        split_endpoint(place, "inserts.endpoint", where)
     elif endpoint and (kind != "ipc" or not place):
         expected = "ipc:///path, tcp://127.0.0.1:port, or nothing for the usual place"
         raise where.error("inserts.endpoint", endpoint, expected)
@@ -806,10 +853,21 @@ def _check_mapping_midi(
 
 
 def _check_bind(key: str, host: str, section: str, insecure: bool, where: _Where) -> None:
-    if host not in ("127.0.0.1", "::1", "localhost") and not insecure:
+    """For what knows no keys."""
+    if not is_loopback(host) and not insecure:
         raise where.error(
             key, host, f"127.0.0.1, or {section}.insecure = true to let everybody on it in"
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is bound there is for this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def split_endpoint(

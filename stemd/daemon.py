@@ -200,6 +200,7 @@ class Daemon:
         if set(changed) <= {*_SECTION_ROLES, "mixer"}:
             self._links = dataclasses.replace(self._links, config=new)
             self.status.daemon["config_rev"] = self._revision
+            self._say_insecure()
             if "mixer" in changed:
                 apply_mixer(self.status, new)
             for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
@@ -284,6 +285,7 @@ class Daemon:
         daemon["session"] = secrets.randbits(63) | 1
         daemon["started_utc_ns"] = time.time_ns()
         daemon["config_rev"] = self._revision
+        self._say_insecure()
         self._asked = 0
         apply_mixer(self.status, config)
         self.status.mixer["recording"] = config.record.enabled and config.record.at_start
@@ -465,6 +467,13 @@ class Daemon:
         command["ok"] = ok
         Status.set_text(command, "text", sentence)
         command["done"] = asked
+
+    def _say_insecure(self) -> None:
+        """What is open to a whole network is said each time, in the log and in the status."""
+        found = "; ".join(self.config.insecure)
+        Status.set_text(self.status.daemon, "insecure", found)
+        if found:
+            log.warning("insecure: %s", found)
 
     def _set_state(self, state: State, reason: str) -> None:
         Status.set_text(self.status.daemon, "reason", reason)

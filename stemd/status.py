@@ -85,6 +85,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("reason", "S240"),
         ("session", "<u8"),
         ("config_rev", "<i8"),
+        ("insecure", "S240"),  # what everybody on some network may reach
         ("started_utc_ns", "<i8"),
         ("restarts", "<i8", (len(ROLES),)),
     ],
@@ -147,6 +148,9 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("midi_dropped", "<i8"),  # messages there was no port for
         ("requests", "<i8"),
         ("refused", "<i8"),
+        ("strangers", "<i8"),  # connections without a key, or with one that is not on the list
+        ("turned_away", "<i8"),  # connections beyond security.max_peers
+        ("evicted", "<i8"),  # subscribers that asked for too much, or whose key was revoked
         ("reason", "S240"),
     ],
     "play": [

@@ -430,6 +430,38 @@ def test_no_number_that_is_none(bad):
         build_config({"osc": {"rate_hz": bad}})
 
 
+@pytest.mark.parametrize("bind", ["0.0.0.0", "192.0.2.7", "::", "stage.local"])
+def test_beyond_loopback_keys_are_asked_for(bind):
+    table = {"zeromq": {"bind": bind}, "inserts": {"enabled": True}}
+    table["inserts"]["endpoint"] = f"tcp://{bind if ':' not in bind else '[::]'}:5580"
+    config = build_config(table)
+    assert config.zeromq_guarded
+    assert config.inserts_guarded
+    assert config.insecure == ()
+
+
 def test_an_open_network_must_be_asked_for():
-    table = {"zeromq": {"bind": "0.0.0.0", "insecure": True}}
-    assert build_config(table).zeromq.bind == "0.0.0.0"
+    table = {
+        "zeromq": {"bind": "0.0.0.0", "insecure": True},
+        "inserts": {"enabled": True, "endpoint": "tcp://192.0.2.7:5580", "insecure": True},
+        "osc": {"listen": "0.0.0.0:9700", "insecure": True},
+    }
+    config = build_config(table)
+    assert not config.zeromq_guarded
+    assert not config.inserts_guarded
+    assert config.insecure == (
+        "zeromq at 0.0.0.0 without keys",
+        "inserts at 192.0.2.7 without keys",
+        "osc at 0.0.0.0 for all, in clear",
+    )
+
+
+def test_loopback_asks_for_keys_when_told():
+    table = {"inserts": {"endpoint": "tcp://127.0.0.1:5580"}}
+    assert not build_config(table).zeromq_guarded
+    assert not build_config(table).inserts_guarded
+    table["security"] = {"loopback": True, "keys": "k"}
+    config = build_config(table, Path("/somewhere"))
+    assert config.zeromq_guarded
+    assert config.inserts_guarded
+    assert config.security.folder == Path("/somewhere/k")

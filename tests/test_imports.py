@@ -36,15 +36,26 @@ ROOMS: dict[str, set[str]] = {
     "status": {"shared"},
     "realtime": set(),
     "files": set(),
+    "keys": set(),
     "portaudio": set(),
     "wire": set(),
-    "client": {"wire"},
+    "client": {"wire", "keys"},
     "sources": {"wire", "config", "processors", "portaudio", *MEMORY},
-    "sinks": {"wire", "config", "desk", "processors", "portaudio", "files", *MEMORY},
+    "sinks": {"wire", "config", "desk", "keys", "processors", "portaudio", "files", *MEMORY},
     "desk": {"wire", *MEMORY},
-    "roles": {"processors", "kernels", "sources", "sinks", "wire", "config", "desk", *MEMORY},
+    "roles": {
+        "processors",
+        "kernels",
+        "sources",
+        "sinks",
+        "wire",
+        "config",
+        "desk",
+        "keys",
+        *MEMORY,
+    },
     "daemon": {"roles", "sources", "config", "portaudio", *MEMORY},
-    "cli": {"daemon", "client", "processors", "kernels", "config", *MEMORY},
+    "cli": {"daemon", "client", "processors", "kernels", "config", "keys", *MEMORY},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -52,6 +63,7 @@ ROOMS: dict[str, set[str]] = {
 FOREIGN: dict[str, set[str]] = {
     "kernels": {"numba", "rocket_fft", "llvmlite"},
     "wire": {"zmq"},
+    "keys": {"zmq"},
     "client": {"zmq"},
     "sinks": {
         *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
@@ -64,7 +76,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 ONNXRUNTIME = "processors/masknet.py"
 PRINTERS = ("cli/", "sources/probe.py")  # the probe's output is for its parent
-NO_NUMPY = {"__main__", "__init__", "spec", "errors", "config"}
+NO_NUMPY = {"__main__", "__init__", "spec", "errors", "config", "keys"}
 
 
 def room_of(path: Path) -> str:

@@ -17,6 +17,7 @@ from .bench import bench
 from .check import check
 from .devices import devices
 from .doctor import doctor
+from .keys import keys
 from .models import models
 from .monitor import monitor
 from .run import run
@@ -68,3 +69,4 @@ def stemd(
 for verb in (run, check, devices, separate, tap, monitor, bench, doctor):
     app.command()(verb)
 app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")

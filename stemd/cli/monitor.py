@@ -9,7 +9,7 @@ import typer
 
 from stemd.spec import SOURCES
 
-from .options import CONTROL_PORT, Feed, Host, Json, Port
+from .options import CONTROL_PORT, Feed, Host, Identity, Json, Key, Port
 
 if TYPE_CHECKING:
     from stemd.client import Client
@@ -22,6 +22,8 @@ def monitor(
     host: Host = "127.0.0.1",
     port: Port = CONTROL_PORT,
     feed: Feed = None,
+    key: Key = "",
+    identity: Identity = None,
     once: Annotated[bool, typer.Option("--once", help="Print one status and leave.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +34,7 @@ def monitor(
     """
     from stemd.client import connect
 
-    with connect(host, control_port=port, feed=feed) as client:
+    with connect(host, control_port=port, feed=feed, key=key, identity=identity) as client:
         if as_json:
             _lines(client, once)
         else:

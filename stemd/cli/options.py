@@ -67,4 +67,14 @@ Port = Annotated[int, typer.Option("--port", help="The control port there.", min
 Feed = Annotated[
     str | None, typer.Option("--feed", metavar="NAME", help="Of several; else the first.")
 ]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="KEY", help="The daemon's public key; else what stemd keys trust knows."
+    ),
+]
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", metavar="FILE", help="Our pair of keys; else this user's own."),
+]
 CONTROL_PORT = 5572

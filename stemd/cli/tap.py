@@ -14,7 +14,7 @@ import typer
 
 from stemd.spec import SOURCES
 
-from .options import CONTROL_PORT, Feed, Host, Port, completes, one_of
+from .options import CONTROL_PORT, Feed, Host, Identity, Key, Port, completes, one_of
 
 if TYPE_CHECKING:
     from stemd.client import Client
@@ -44,6 +44,8 @@ def tap(
     feed: Feed = None,
     host: Host = "127.0.0.1",
     port: Port = CONTROL_PORT,
+    key: Key = "",
+    identity: Identity = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Record one stem of a running daemon.
@@ -58,7 +60,8 @@ def tap(
     if output.exists() and not overwrite:
         raise DeviceError(f"{output}: got a file that exists, expected none (--overwrite)")
     wanted: dict[str, Any] = {"stems": (), "mix": True} if stem == "mix" else {"stems": (stem,)}
-    with connect(host, control_port=port, feed=feed, budget_s=math.inf, **wanted) as client:
+    wanted |= {"key": key, "identity": identity, "budget_s": math.inf}
+    with connect(host, control_port=port, feed=feed, **wanted) as client:
         n_samples = _record(client, output, seconds)
         counters = client.counters
         sys.stderr.write(

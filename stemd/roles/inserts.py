@@ -32,6 +32,7 @@ from ..kernels.denormals import flush_denormals
 from ..processors.catalogue import find_model
 from ..processors.masknet import SlotNet
 from ..processors.slots import GROWTH, Slots
+from ..sinks.peers import sender
 from ..sinks.sockets import hardened, has_input
 from ..spec import STEMS, StreamSpec
 from ..status import Status, step_bucket
@@ -79,12 +80,29 @@ class Inserts:
     model : str
         Its name, for those who ask.
     section : status section, written to
+    guarded : bool
+        Only those come in whom the list of clients has as `send`.
+    keys : Path or None
+        Folder of that list; None: the usual one.
+
+    Raises
+    ------
+    ConfigError
+        When the keys cannot be used.
 
     Process:  the inserts role only, one thread.
     """
 
     def __init__(
-        self, config: InsertsConfig, profile: str, slots: Slots, model: str, section: Any
+        self,
+        config: InsertsConfig,
+        profile: str,
+        slots: Slots,
+        model: str,
+        section: Any,
+        *,
+        guarded: bool = False,
+        keys: Path | None = None,
     ) -> None:
         self._config = config
         self._profile, self._model = profile, model
@@ -93,7 +111,7 @@ class Inserts:
         self._context = zmq.Context()
         self._socket: Any = None
         self._place: Rendezvous | None = None
-        self._keys = Keyring(Path(config.keys)) if config.keys else None
+        self._keys = Keyring(keys, self._context) if guarded else None
         self._inserts: dict[int, _Client] = {}
         self._hellos = _Bucket(HELLOS_PER_S)
         self._errors = _Bucket(ERRORS_PER_S)
@@ -124,7 +142,7 @@ class Inserts:
         if endpoint.startswith("tcp://["):
             socket.setsockopt(zmq.IPV6, 1)
         if self._keys is not None:
-            self._keys.guard(self._context, socket)
+            self._keys.guard(socket, "send")
         mask = os.umask(0o177)  # a local socket is for its owner alone
         try:
             socket.bind(endpoint)
@@ -155,12 +173,19 @@ class Inserts:
             if not has_input(self._socket):
                 return
             parts = [self._socket.recv(zmq.NOBLOCK)]
-            n_parts = 1
+            n_parts, revoked = 1, False
             while self._socket.getsockopt(zmq.RCVMORE):
-                part = self._socket.recv(zmq.NOBLOCK)
+                if n_parts == 1 and self._keys is not None:
+                    frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+                    revoked = not self._keys.allows(sender(frame), ("send",))
+                    part = frame.bytes
+                else:
+                    part = self._socket.recv(zmq.NOBLOCK)
                 n_parts += 1
                 if n_parts <= MAX_PARTS:
                     parts.append(part)
+            if revoked:
+                continue  # its instance is evicted when it has been silent for long enough
             if n_parts != MAX_PARTS:
                 self._section["bad"] += 1
                 continue
@@ -509,7 +534,15 @@ def run(links: Links) -> None:
         net = SlotNet(path, spec, config.model.provider)
         slots = Slots(spec, net)
         _warm(slots)
-        inserts = Inserts(config.inserts, config.profile, slots, net.name, role.section)
+        inserts = Inserts(
+            config.inserts,
+            config.profile,
+            slots,
+            net.name,
+            role.section,
+            guarded=config.inserts_guarded,
+            keys=config.security.folder,
+        )
         _open(inserts, role)
     except StemdError as error:
         role.reason(str(error))

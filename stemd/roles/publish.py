@@ -6,6 +6,7 @@ the audio: they are served between hops, a bounded number of them at a time.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import zmq
 from .. import __version__
 from ..config import Config, split_endpoint
 from ..desk import Desk, Operations, session_text
-from ..errors import EXIT_DEVICE, EXIT_OK, DeviceError
+from ..errors import EXIT_DEVICE, EXIT_OK, ConfigError, DeviceError, StemdError
 from ..outbox import Outbox
 from ..shared import text
 from ..sinks.control import ControlServer
@@ -25,6 +26,7 @@ from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
 from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status, step_bucket
+from .keyring import Keyring, forget_local, leave_local
 from .links import Links, Role
 from .scene import settings_of
 
@@ -93,6 +95,8 @@ class Publish:
         self._osc: OscSink | None = None
         self._midi: MidiSink | None = None
         self._mapping: MappingSink | None = None
+        self._keyring: Keyring | None = None
+        self._left = False  # a way in for this user's programs
         self._closed: dict[str, str] = {}  # what could not be opened, and why
         self._retry_at = 0.0
         self._serve_at = 0.0
@@ -114,10 +118,13 @@ class Publish:
     def open(self) -> None:
         """Open what is configured and not open. What cannot be opened is tried again later."""
         if self._config.zeromq.enabled:
-            if self._zeromq is None:
-                self._zeromq = self._attempt("zeromq", self._open_zeromq)
-            if self._control is None:
-                self._control = self._attempt("control", self._open_control)
+            if self._config.zeromq_guarded and self._keyring is None:
+                self._keyring = self._attempt("keys", self._open_keyring)
+            if self._keyring is not None or not self._config.zeromq_guarded:
+                if self._zeromq is None:
+                    self._zeromq = self._attempt("zeromq", self._open_zeromq)
+                if self._control is None:
+                    self._control = self._attempt("control", self._open_control)
         if self._config.osc.enabled and self._osc is None:
             self._osc = self._attempt("osc", self._open_osc)
         if self._config.midi.enabled and self._midi is None:
@@ -156,6 +163,8 @@ class Publish:
             self._mapping.service()
         if self._midi:
             self._midi.service()
+        if self._keyring:
+            self._keyring.service()
         state = self._status.state
         if self._zeromq:
             if state is not self._state:
@@ -173,6 +182,7 @@ class Publish:
             section["sent"] = self._zeromq.sent
             section["bytes"] = self._zeromq.bytes
             section["subscribers"] = self._zeromq.subscribers
+            section["evicted"] = self._zeromq.evicted
         senders = [sink for sink in (self._osc, self._mapping) if sink]
         section["osc_sent"] = sum(sink.sent for sink in senders)
         section["osc_errors"] = sum(sink.errors for sink in senders)
@@ -185,6 +195,11 @@ class Publish:
         if self._control:
             section["requests"] = self._control.requests
             section["refused"] = self._control.refused
+        doors = [door for door in (self._zeromq, self._control) if door]
+        section["turned_away"] = sum(door.turned_away for door in doors)
+        section["strangers"] = sum(door.strangers for door in doors)
+        if self._keyring:
+            section["strangers"] += self._keyring.refused
 
     def close(self) -> None:
         """Close every socket; returns soon, whoever is at the other end."""
@@ -192,6 +207,10 @@ class Publish:
         for sink in (self._mapping, self._midi, self._osc, self._control, self._zeromq):
             if sink:
                 sink.close()
+        if self._keyring:
+            self._keyring.close()
+        if self._left:
+            forget_local(self._config.zeromq.control_port)
         self._operations.close()
         self._context.term()
 
@@ -222,16 +241,20 @@ class Publish:
             "audio_port": self._zeromq.audio_port if self._zeromq else zeromq.audio_port,
             "features_port": self._zeromq.features_port if self._zeromq else zeromq.features_port,
             "control_port": self._control.port if self._control else zeromq.control_port,
+            "curve": self._keyring.public if self._keyring else "",
         }
 
     def _attempt(self, name: str, door: Callable[[], Any]) -> Any:
         try:
             sink = door()
-        except DeviceError as error:
+        except (ConfigError, DeviceError) as error:
             self._closed[name] = str(error)
             return None
         self._closed.pop(name, None)
         return sink
+
+    def _open_keyring(self) -> Keyring:
+        return Keyring(self._config.security.folder, self._context)
 
     def _open_zeromq(self) -> ZeroMQSink:
         config = self._config.zeromq
@@ -244,13 +267,28 @@ class Publish:
             self._feeds,
             self.describe,
             self._operations.status,
+            self._keyring,
+            self._config.security.max_peers,
         )
 
     def _open_control(self) -> ControlServer:
         config = self._config.zeromq
-        return ControlServer(
-            self._context, config.bind, config.control_port, self._operations.answer
+        server = ControlServer(
+            self._context,
+            config.bind,
+            config.control_port,
+            self._operations.answer,
+            self._keyring,
+            self._config.security.max_peers,
         )
+        if self._keyring is None:
+            forget_local(config.control_port)  # of a daemon before us that was killed
+        else:
+            # Without it, programs on this machine need a key as all others do.
+            with contextlib.suppress(StemdError):
+                leave_local(config.control_port, self._keyring)
+                self._left = True
+        return server
 
     def _open_osc(self) -> OscSink:
         config = self._config.osc

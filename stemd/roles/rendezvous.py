@@ -37,7 +37,7 @@ class Rendezvous:
         self._file = discovery_file(session)
         self._lock: Any = None
         directory = runtime_directory()
-        _claim(directory)
+        claim(directory)
         self._hold(directory / f"{session}.lock")
 
     @property
@@ -82,7 +82,7 @@ class Rendezvous:
         self._lock.flush()
 
 
-def _claim(directory: Path) -> None:
+def claim(directory: Path) -> None:
     """Make the directory, or refuse one that others can write to or read."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

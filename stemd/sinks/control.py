@@ -11,14 +11,16 @@ from typing import Any
 
 import zmq
 
-from ..errors import ProtocolError
-from ..wire.control import MAX_REQUEST_BYTES, Request, decode_request
+from ..errors import DeviceError, ProtocolError
+from ..keys import ROLES
+from ..wire.control import LOOKING_OPS, MAX_REQUEST_BYTES, Request, decode_request
 from ..wire.messages import encode_json
+from .peers import ANYBODY, MAX_PEERS, Guard, Peers, sender
 from .sockets import bind, hardened, has_input
 
 RATE_PER_S = 100.0  # requests of one peer; a fader sends 60
 BURST = 100.0
-MAX_PEERS = 256  # remembered for the rate limit
+MAX_BUCKETS = 256  # peers remembered for the rate limit
 MAX_PENDING = 64  # requests answered later
 REQUESTS_PER_SERVICE = 16  # so that a flood leaves time for audio
 # A reply to `shutdown` must still leave while the process ends.
@@ -44,19 +46,46 @@ class _Later:
 class ControlServer:
     """ROUTER socket that asks `answer(request, local)`; `local` means a peer on this machine.
 
+    Parameters
+    ----------
+    context : zmq.Context
+    host, port : str, int
+        Where to bind; port 0: the system chooses.
+    answer : callable
+    guard : Guard or None
+        Asked what a peer may: to look, whoever is on its list; to turn knobs, who may `control`.
+        None: everybody may everything.
+    max_peers : int
+
     Raises
     ------
     DeviceError
         When the port is taken.
     """
 
-    def __init__(self, context: zmq.Context[Any], host: str, port: int, answer: Answerer) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        host: str,
+        port: int,
+        answer: Answerer,
+        guard: Guard | None = None,
+        max_peers: int = MAX_PEERS,
+    ) -> None:
         self._answer = answer
+        self._guard = guard
         self._socket = hardened(context.socket(zmq.ROUTER))
         self._socket.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_REQUEST_BYTES)
         self._socket.setsockopt(zmq.SNDHWM, 64)
         self._socket.setsockopt(zmq.RCVHWM, 64)
-        self.port = bind(self._socket, host, port, "zeromq.control_port")
+        if guard is not None:
+            guard.guard(self._socket, ANYBODY)
+        self._peers = Peers(context, self._socket, max_peers)
+        try:
+            self.port = bind(self._socket, host, port, "zeromq.control_port")
+        except DeviceError:
+            self._peers.close()
+            raise
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
         self._later: list[_Later] = []
         self.requests = 0
@@ -64,6 +93,7 @@ class ControlServer:
 
     def service(self) -> None:
         """Answer what has come in; never blocks."""
+        self._peers.service()
         for _ in range(REQUESTS_PER_SERVICE):
             if not has_input(self._socket):
                 break
@@ -75,6 +105,7 @@ class ControlServer:
         """Give the last answers and the port back."""
         while self._later:
             self._finish(self._later.pop())
+        self._peers.close()
         self._socket.close(linger=LINGER_MS)
 
     def _take(self, frames: list[zmq.Frame]) -> None:
@@ -90,6 +121,7 @@ class ControlServer:
         request = None
         try:
             request = decode_request(frames[-1].bytes)
+            self._check(request, frames[-1])
             answer = self._answer(request, is_local(frames[-1]))
             if callable(answer):
                 self._postpone(_Later(envelope, request, answer))
@@ -97,6 +129,24 @@ class ControlServer:
                 self._reply(envelope, request, answer)
         except ProtocolError as error:
             self._refuse(envelope, request, str(error))
+
+    @property
+    def strangers(self) -> int:
+        """Connections of those who had no key, or a wrong one."""
+        return self._peers.failed
+
+    @property
+    def turned_away(self) -> int:
+        """Connections beyond `max_peers`."""
+        return self._peers.turned_away
+
+    def _check(self, request: Request, frame: zmq.Frame) -> None:
+        """Whether the list, as it is now, lets the sender ask for this."""
+        if self._guard is None:
+            return
+        roles = ROLES if request.op in LOOKING_OPS else ("control",)
+        if not self._guard.allows(sender(frame), roles):
+            raise ProtocolError(f"{request.op}: got a key without a role, expected {_any(roles)}")
 
     def _postpone(self, later: _Later) -> None:
         if len(self._later) >= MAX_PENDING:
@@ -136,12 +186,16 @@ class ControlServer:
         bucket.tokens = min(bucket.tokens + (now - bucket.at) * RATE_PER_S, BURST)
         bucket.at = now
         self._buckets[peer] = bucket
-        if len(self._buckets) > MAX_PEERS:
+        if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if bucket.tokens < 1.0:
             return False
         bucket.tokens -= 1.0
         return True
+
+
+def _any(roles: tuple[str, ...]) -> str:
+    return " or ".join(roles)
 
 
 def is_local(frame: zmq.Frame) -> bool:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from ..errors import DeviceError
+from .peers import MAX_PEERS, Guard, Peers, connection, sender
 
 SEND_BUFFER_BYTES = 131_072  # the kernel's queue adds to ours, and to what a stalled reader holds
 MESSAGES_PER_SERVICE = 256  # so that a flood leaves time for audio
 MAX_PREFIXES = 512  # subscriptions remembered; beyond, everything counts as wanted
+MAX_TOPIC_BYTES = 1024
+TOPICS_AT_ONCE = 448  # of one subscriber: every stem of 64 feeds, and their features
+TOPICS_PER_S = 50.0
+MAX_ASKED = 10_000  # then it has to come again, and ZeroMQ forgets what it asked for
+HANDSHAKE_MS = 5000  # who has not said who it is by then is a stranger
+LISTEN = "listen"
 
 
 def hardened(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:
     """Options every socket of ours has: nothing outlives its use, dead peers are noticed."""
     socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
     socket.setsockopt(zmq.HEARTBEAT_TTL, 3000)
@@ -62,66 +70,154 @@ def bind(socket: zmq.Socket[Any], host: str, port: int, key: str) -> int:
 
 
 class Publisher:
-    """An XPUB socket that knows who is connected and what they want."""
+    """An XPUB socket that knows who is connected and what they want.
+
+    Parameters
+    ----------
+    context : zmq.Context
+    host, port : str, int
+        Where to bind; port 0: the system chooses.
+    key : str
+        Of the configuration, for complaints.
+    queued : int
+        Messages for each subscriber; it loses what is more.
+    guard : Guard or None
+        Asked whether a subscriber may listen; None: everybody may.
+    max_peers : int
+
+    Attributes
+    ----------
+    evicted : int
+        Connections that were ended: they asked for too many topics, or may not listen any more.
+
+    Raises
+    ------
+    DeviceError
+        When the port is taken.
+    """
 
     def __init__(
-        self, context: zmq.Context[Any], host: str, port: int, key: str, queued: int
+        self,
+        context: zmq.Context[Any],
+        host: str,
+        port: int,
+        key: str,
+        queued: int,
+        guard: Guard | None = None,
+        max_peers: int = MAX_PEERS,
     ) -> None:
         self.socket = hardened(context.socket(zmq.XPUB))
         self.socket.setsockopt(zmq.SNDHWM, queued)
         self.socket.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
         # Subscribers have nothing to say but topics.
-        self.socket.setsockopt(zmq.MAXMSGSIZE, 1024)
-        self._monitor = self.socket.get_monitor_socket(
-            zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
-        )
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_TOPIC_BYTES)
+        # Also those somebody has already: each tells whose connection it came through.
+        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._guard = guard
+        if guard is not None:
+            guard.guard(self.socket, LISTEN)
+        self._peers = Peers(context, self.socket, max_peers)
         try:
             self.port = bind(self.socket, host, port, key)
         except DeviceError:
-            self._monitor.close(linger=0)
+            self._peers.close()
             raise
         self._prefixes: set[bytes] = set()
         self._crowded = False
-        self._peers: set[int] = set()
+        self._subscribers: dict[int, _Subscriber] = {}
+        self.evicted = 0
 
     @property
     def subscribers(self) -> int:
         """Connections."""
-        return len(self._peers)
+        return len(self._peers.here)
+
+    @property
+    def strangers(self) -> int:
+        """Connections of those who had no key, or a wrong one."""
+        return self._peers.failed
+
+    @property
+    def turned_away(self) -> int:
+        """Connections beyond `max_peers`."""
+        return self._peers.turned_away
 
     def wants(self, topic: bytes) -> bool:
         """Whether any subscription covers the topic."""
         return self._crowded or any(topic.startswith(prefix) for prefix in self._prefixes)
 
     def service(self) -> bool:
-        """Read subscriptions; True when they changed."""
+        """Read who came and what they want; True when that changed."""
+        self._peers.service()
         changed = False
         for _ in range(MESSAGES_PER_SERVICE):
             if not has_input(self.socket):
                 break
-            message = self.socket.recv(zmq.NOBLOCK)
+            frame = self.socket.recv(zmq.NOBLOCK, copy=False)
+            message = frame.bytes
             if message[:1] == b"\1":
-                if len(self._prefixes) < MAX_PREFIXES:
-                    self._prefixes.add(message[1:])
-                else:
-                    self._crowded = True
-                changed = True
-            elif message[:1] == b"\0":
+                changed |= self._take(message[1:], frame)
+            elif message[:1] == b"\0" and message[1:] in self._prefixes:
                 self._prefixes.discard(message[1:])
                 changed = True
         return changed
 
-    def count_peers(self) -> None:
-        """Read who has come and gone."""
-        while has_input(self._monitor):
-            event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-            if event["event"] == zmq.EVENT_ACCEPTED:
-                self._peers.add(event["value"])
-            else:
-                self._peers.discard(event["value"])
+    def review(self) -> None:
+        """End the connections of those who may not listen any more."""
+        here = self._peers.here
+        self._subscribers = {
+            fd: one for fd, one in self._subscribers.items() if here.get(fd) == one.serial
+        }
+        if self._guard is None:
+            return
+        for fd, one in self._subscribers.items():
+            if not self._guard.allows(one.key, (LISTEN,)):
+                self._end(fd)
 
     def close(self) -> None:
         """Give the port back."""
-        self.socket.disable_monitor()
-        self._monitor.close(linger=0)
+        self._peers.close()
         self.socket.close(linger=0)
+
+    def _take(self, prefix: bytes, frame: zmq.Frame) -> bool:
+        """Note one subscription; True when it is new to us."""
+        fd, now_s = connection(frame), time.monotonic()
+        if fd not in self._peers.here:
+            self._peers.service()  # it came while we read
+        if (serial := self._peers.here.get(fd)) is not None:
+            one = self._subscribers.get(fd)
+            if one is None or one.serial != serial:
+                one = self._subscribers[fd] = _Subscriber(serial, now_s)
+            one.key = sender(frame)
+            if not one.may_ask(now_s):
+                self._end(fd)
+        if prefix in self._prefixes:
+            return False
+        if len(self._prefixes) < MAX_PREFIXES:
+            self._prefixes.add(prefix)
+        else:
+            self._crowded = True
+        return True
+
+    def _end(self, fd: int) -> None:
+        self._peers.end(fd)
+        self._peers.here.pop(fd, None)
+        self.evicted += 1
+
+
+class _Subscriber:
+    """Whose connection it is, and how many topics it may still ask for."""
+
+    def __init__(self, serial: int, now_s: float) -> None:
+        self.serial = serial
+        self.key = ""
+        self._left = float(TOPICS_AT_ONCE)
+        self._asked = 0
+        self._at_s = now_s
+
+    def may_ask(self, now_s: float) -> bool:
+        """For one more."""
+        self._left = min(self._left + (now_s - self._at_s) * TOPICS_PER_S, TOPICS_AT_ONCE) - 1.0
+        self._at_s = now_s
+        self._asked += 1
+        return self._left >= 0.0 and self._asked <= MAX_ASKED

@@ -19,6 +19,7 @@ from ..spec import FEATURES, N_FEATURES, SOURCES, STEMS, StreamSpec
 from ..wire import topics
 from ..wire.header import DTYPE_F32, DTYPE_FIELDS, HEADER_BYTES, STEM_ALL, pack_header
 from ..wire.messages import EVENT, EVENT_ONSET, encode_event, encode_json
+from .peers import MAX_PEERS, Guard
 from .sockets import Publisher
 
 MIN_QUEUED_HOPS = 64  # a healthy reader was seen to lose hops in a 17 ms stall of the machine
@@ -47,6 +48,10 @@ class ZeroMQSink:
         Returns the welcome descriptor, JSON-able.
     status : callable
         Returns the status, JSON-able; called once a second and on a change of state.
+    guard : Guard or None
+        Asked whether a subscriber may listen; None: everybody may.
+    max_peers : int
+        Connections of each socket.
 
     Raises
     ------
@@ -66,16 +71,32 @@ class ZeroMQSink:
         feeds: Sequence[str],
         describe: Callable[[], dict[str, Any]],
         status: Callable[[], dict[str, Any]],
+        guard: Guard | None = None,
+        max_peers: int = MAX_PEERS,
     ) -> None:
         self._spec = spec
         self._describe = describe
         self._status = status
         hops = max(MIN_QUEUED_HOPS, math.ceil(QUEUED_S / spec.hop_s))
         # A subscriber of single stems gets four messages per hop.
-        self._audio = Publisher(context, host, audio_port, "zeromq.audio_port", hops * len(STEMS))
+        self._audio = Publisher(
+            context,
+            host,
+            audio_port,
+            "zeromq.audio_port",
+            hops * len(STEMS),
+            guard,
+            max_peers,
+        )
         try:
             self._small = Publisher(
-                context, host, features_port, "zeromq.features_port", hops * len(SOURCES)
+                context,
+                host,
+                features_port,
+                "zeromq.features_port",
+                hops * len(SOURCES),
+                guard,
+                max_peers,
             )
         except DeviceError:
             self._audio.close()
@@ -102,8 +123,23 @@ class ZeroMQSink:
 
     @property
     def subscribers(self) -> int:
-        """Connections of both sockets, counted once a second."""
+        """Connections of both sockets."""
         return self._audio.subscribers + self._small.subscribers
+
+    @property
+    def strangers(self) -> int:
+        """Connections of those who had no key, or a wrong one."""
+        return self._audio.strangers + self._small.strangers
+
+    @property
+    def turned_away(self) -> int:
+        """Connections beyond `max_peers`."""
+        return self._audio.turned_away + self._small.turned_away
+
+    @property
+    def evicted(self) -> int:
+        """Subscribers whose connection was ended: too many topics, or a key that was revoked."""
+        return self._audio.evicted + self._small.evicted
 
     def write(self, hop: Any) -> None:
         """Send one hop to those who want it."""
@@ -127,8 +163,8 @@ class ZeroMQSink:
 
     def announce(self) -> None:
         """Send status, and welcome when it changed, now."""
-        self._audio.count_peers()
-        self._small.count_peers()
+        self._audio.review()
+        self._small.review()
         self._set_welcome()
         status = encode_json(self._status())
         self._send(self._small.socket, topics.STATUS + topics.SEPARATOR + status)

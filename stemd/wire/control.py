@@ -14,6 +14,7 @@ from .messages import decode_json
 MAX_REQUEST_BYTES = 16_384  # the longest sensible request sets every stem of 64 feeds
 MAX_ID_BYTES = 64
 LOCAL_OPS = ("reload", "model", "profile", "shutdown")  # for programs on the same machine only
+LOOKING_OPS = ("hello", "get", "status", "ping")  # for those, too, who may not turn knobs
 OPS = ("hello", "get", "set", "tap", "preset", "status", "devices", "ping", *LOCAL_OPS)
 
 GAIN_MAX_DB = 20.0

@@ -223,3 +223,11 @@ def default_endpoint(session: int) -> str:
 def discovery_file(session: int) -> Path:
     """What tells plugins where a session's daemon is."""
     return runtime_directory() / f"{session}.json"
+
+
+def local_file(port: int) -> Path:
+    """What tells this user's programs how to talk to a control port that asks for keys.
+
+    Public key of the daemon; secret key of the pair that may do everything.
+    """
+    return runtime_directory() / f"control-{port}.key"

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,19 @@ def slots(net: SlotNet) -> Slots:
 class Door:
     """`Inserts` and its counters; `pump` is what the role's loop does."""
 
-    def __init__(self, slots: Slots, **settings: Any) -> None:
+    def __init__(self, slots: Slots, keys: Path | None = None, **settings: Any) -> None:
         self._status = Status.create(1)
         self.section: Any = self._status.inserts
         self.config = InsertsConfig(enabled=True, **{"limit": LIMIT, **settings})
-        self.inserts: Any = Inserts(self.config, "live", slots, "band_live", self.section)
+        self.inserts: Any = Inserts(
+            self.config,
+            "live",
+            slots,
+            "band_live",
+            self.section,
+            guarded=keys is not None,
+            keys=keys,
+        )
         try:
             self.inserts.open()
         except BaseException:

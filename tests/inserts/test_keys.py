@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import stat
 
 import numpy as np
 import pytest
 import zmq
 
-from stemd.config import load_config
-from stemd.errors import ConfigError, ProtocolError
-from stemd.roles.keyring import Keyring
+from stemd.errors import ProtocolError
+from stemd.keys import KeyStore
 from tests.inserts.conftest import Door, client, noise
 
 
 @pytest.fixture
 def guarded(slots, place, tmp_path):
-    door = Door(slots, endpoint="tcp://127.0.0.1:*", keys=str(tmp_path / "keys"))
+    door = Door(slots, endpoint="tcp://127.0.0.1:*", keys=tmp_path / "keys")
     door.start()
     yield door
     door.close()
@@ -60,26 +58,26 @@ def test_a_line_that_is_added_counts_at_once(guarded, tmp_path):
 def test_the_key_is_made_once_and_kept_secret(tmp_path, guarded, place):
     path = tmp_path / "keys" / "server.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    first = Keyring(tmp_path / "keys")
-    assert Keyring(tmp_path / "keys").public == first.public == path.read_text().split()[0]
     facts = json.loads((place / "stemd" / "0.json").read_text())
-    assert facts["curve"] == first.public
+    assert facts["curve"] == KeyStore(tmp_path / "keys").server().public
     assert path.read_text().split()[1] not in json.dumps(facts)
 
 
-def test_a_file_that_holds_no_keys_is_refused(tmp_path):
-    (tmp_path / "server.key").write_text("hello\n")
-    with pytest.raises(ConfigError, match=r"server.key: got 1 words, expected two keys"):
-        Keyring(tmp_path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"inserts.keys: got .*, expected a folder of ours"):
-        Keyring(tmp_path / "file")
+def test_a_revoked_plugin_is_not_served_any_more(guarded, tmp_path):
+    store, ours = KeyStore(tmp_path / "keys"), zmq.curve_keypair()
+    store.authorise("desk", ours[0].decode(), ["send"])
+    with client(offline=True, keys=ours) as instance:
+        assert instance.greet(10.0)["model"] == "band_live"
+        store.revoke("desk")
+        frames_in = guarded.section["frames_in"]
+        with pytest.raises(ProtocolError):
+            instance.separate(noise(50_000))
+        assert guarded.section["frames_in"] == frames_in
 
 
-def test_keys_allow_an_endpoint_on_the_network(tmp_path):
-    path = tmp_path / "stage.toml"
-    path.write_text('[inserts]\nendpoint = "tcp://0.0.0.0:5580"\nkeys = "keys"\n')
-    assert load_config(path).inserts.keys == str(tmp_path / "keys")
-    path.write_text(re.sub("keys.*", "", path.read_text()))
-    with pytest.raises(ConfigError, match=r"inserts.endpoint: got .0\.0\.0\.0., expected 127"):
-        load_config(path)
+def test_a_plugin_may_not_come_to_listen(guarded, tmp_path):
+    ours = zmq.curve_keypair()
+    KeyStore(tmp_path / "keys").authorise("screen", ours[0].decode(), ["listen", "control"])
+    with client(offline=True, keys=ours) as instance, pytest.raises(ProtocolError):
+        instance.greet(1.0)
+    assert guarded.close_early()["strangers"] == 1

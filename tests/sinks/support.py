@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zmq
 
 from stemd.outbox import hop_dtype
+from stemd.roles.keyring import Keyring
 from stemd.sinks.control import ControlServer
+from stemd.sinks.peers import MAX_PEERS
 from stemd.sinks.zeromq import ZeroMQSink
 from stemd.spec import FEATURES, SOURCES, STEMS, StreamSpec
 
@@ -97,8 +100,16 @@ def descriptor(spec: StreamSpec, **more: Any) -> dict[str, Any]:
 class MiniDaemon:
     """The sockets of a daemon in a thread of this process; hops are what the test gives it."""
 
-    def __init__(self, spec: StreamSpec = SPEC, answer: Any = None) -> None:
+    def __init__(
+        self,
+        spec: StreamSpec = SPEC,
+        answer: Any = None,
+        keys: Path | None = None,
+        max_peers: int = MAX_PEERS,
+    ) -> None:
         self.spec = spec
+        self.keyring: Any = None
+        self._keys, self._max_peers = keys, max_peers
         self.status: dict[str, Any] = {"state": "RUNNING"}
         self.changes: dict[str, Any] = {}  # to the welcome
         self._answer = answer or self._hello
@@ -146,13 +157,28 @@ class MiniDaemon:
     def _run(self) -> None:
         context = zmq.Context()
         feeds = ("main", "two")[: self.spec.n_feeds]
+        if self._keys is not None:
+            self.keyring = Keyring(self._keys, context)
         self.sink = ZeroMQSink(
-            context, "127.0.0.1", 0, 0, self.spec, feeds, self._describe, lambda: self.status
+            context,
+            "127.0.0.1",
+            0,
+            0,
+            self.spec,
+            feeds,
+            self._describe,
+            lambda: self.status,
+            self.keyring,
+            self._max_peers,
         )
-        control = ControlServer(context, "127.0.0.1", 0, self._answer)
+        control = self.control = ControlServer(
+            context, "127.0.0.1", 0, self._answer, self.keyring, self._max_peers
+        )
         self.control_port = control.port
         self._ready.set()
         while not self._stop.is_set():
+            if self.keyring is not None:
+                self.keyring.service()
             self.sink.service()
             control.service()
             try:
@@ -164,12 +190,16 @@ class MiniDaemon:
             done.set()
         control.close()
         self.sink.close()
+        if self.keyring is not None:
+            self.keyring.close()
         context.term()
 
 
 @contextmanager
-def mini_daemon(spec: StreamSpec = SPEC, answer: Any = None) -> Iterator[MiniDaemon]:
-    daemon = MiniDaemon(spec, answer)
+def mini_daemon(
+    spec: StreamSpec = SPEC, answer: Any = None, **settings: Any
+) -> Iterator[MiniDaemon]:
+    daemon = MiniDaemon(spec, answer, **settings)
     try:
         yield daemon
     finally:
