@@ -304,6 +304,20 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """A page for web browsers: meters, mixer, health, listening."""
+
+    enabled: bool = True
+    bind: str = "127.0.0.1"
+    port: int = field(default=5580, metadata=_between(1, 65_535))
+    # What a browser must be told to be let in, 16 characters and more; needed where `bind` goes
+    # beyond loopback.
+    token: str = ""
+    insecure: bool = False  # allow `bind` beyond loopback without a token
+    limit: int = field(default=16, metadata=_between(1, 64))  # browsers at once
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """How hard to hold on to the processor."""
 
@@ -335,6 +349,7 @@ class Config:
     record: RecordConfig = field(default_factory=RecordConfig)
     inserts: InsertsConfig = field(default_factory=InsertsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
@@ -624,6 +639,7 @@ def _resolve_paths(config: Config, directory: Path, where: _Where) -> Config:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # what no path, name or address holds
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_\-]+)+")
 
 
@@ -691,6 +707,17 @@ def _check(config: Config, where: _Where) -> None:
     if config.record.enabled and not config.record.stems:
         raise where.error("record.stems", [], "at least one stem")
     _check_inserts(config, where)
+    _check_console(config, where)
+
+
+def _check_console(config: Config, where: _Where) -> None:
+    console = config.console
+    if console.token and not _TOKEN.fullmatch(console.token):
+        got = _Said(f"{len(console.token)} characters")  # a secret is not repeated
+        raise where.error("console.token", got, "16 to 256 letters, digits, - and _")
+    if not console.token and not console.insecure and not is_loopback(console.bind):
+        expected = "127.0.0.1, or a console.token, or console.insecure = true to let everybody in"
+        raise where.error("console.bind", console.bind, expected)
 
 
 def _check_inserts(config: Config, where: _Where) -> None:

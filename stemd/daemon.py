@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
 import multiprocessing
 import multiprocessing.connection
 import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from typing import Any
 
 from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
 from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, DeviceError, StemdError
+from .logbook import LogKeeper
 from .outbox import READERS, Outbox, OutboxReader
 from .portaudio import DeviceInfo, choose
 from .ring import Ring
@@ -43,6 +46,7 @@ HEARTBEAT_LIMIT_S = {
     "publish": 3.0,
     "play": 3.0,
     "record": 10.0,
+    "console": 5.0,
     "inserts": 3.0,
     "metrics": 10.0,
 }
@@ -64,9 +68,14 @@ _SECTION_ROLES = {
     "record": "record",
     "inserts": "inserts",
     "metrics": "metrics",
+    "console": "console",
 }
 # What a client may put in the configuration's place, until the daemon ends.
-_OVERRIDES = {Command.MODEL: "model.name", Command.PROFILE: "profile"}
+_OVERRIDES = {
+    Command.MODEL: ("model.name",),
+    Command.PROFILE: ("profile",),
+    Command.DEVICE: ("source.kind", "source.host_api", "source.device"),
+}
 
 
 class _Child:
@@ -127,6 +136,8 @@ class Daemon:
         self._asked = 0
         self._overloaded_s = 0.0
         self._stdin: Any = None
+        self._log = LogKeeper()
+        self._hatch: Any = None
         self._revision = 0
         self._follow_rate = False
         self._links: Links
@@ -143,6 +154,7 @@ class Daemon:
             When a file to be played is not a sound file.
         """
         sweep()
+        log.addHandler(self._log)
         self.config = self._resolve(self.config)
         self._build()
 
@@ -159,7 +171,8 @@ class Daemon:
         """End in order: no more input, then what is in flight, then the listeners."""
         if not self._built:
             return
-        for name in ("metrics", "capture", "inserts", "separate", "play", "record", "publish"):
+        sinks = ("play", "record", "publish", "console")
+        for name in ("metrics", "capture", "inserts", "separate", *sinks):
             self._stop_child(name)
             if name == "separate" and self.status.state is not State.FAILED:
                 # Publish is still there to tell it.
@@ -267,6 +280,7 @@ class Daemon:
         self.status = Status.create(spec.n_feeds)
         self._ring = Ring.create(round(RING_S * spec.samplerate), channels)
         self._outbox = Outbox.create(spec.n_feeds, spec.hop_length, spec.samplerate)
+        self._hatch = socket.socketpair()
         wake = {name: self._context.Semaphore(0) for name in ROLES if name != "capture"}
         if config.source.kind == "stdin" and self._stdin is None:
             self._stdin = multiprocessing.connection.Connection(os.dup(0), writable=False)
@@ -278,6 +292,8 @@ class Daemon:
             self._outbox.handle,
             wake,
             self._follow_rate,
+            self._log.open().handle,
+            self._hatch,
             self._stdin,
         )
         daemon = self.status.daemon
@@ -302,6 +318,7 @@ class Daemon:
         roles += ["play"] if self.config.output.enabled else []
         roles += ["record"] if self.config.record.enabled else []
         roles += ["metrics"] if self.config.metrics.enabled else []
+        roles += ["console"] if self.config.console.enabled else []
         return roles
 
     def _spawn(self, child: _Child) -> None:
@@ -324,6 +341,9 @@ class Daemon:
         self._ring.close()
         self.final = self.status.snapshot()
         self.status.close()
+        self._log.close_book()
+        for end in self._hatch:
+            end.close()
 
     def _restart_all(self) -> None:
         self.stop()
@@ -406,7 +426,7 @@ class Daemon:
             return self._fail(
                 EXIT_FAILED, reason or f"{child.name} ended {child.crashes} times (code {code})"
             )
-        if child.name in ("publish", "play", "record"):
+        if child.name in READERS:
             self._outbox.detach(child.name)
         pause_s = BACKOFF_S[min(child.crashes, len(BACKOFF_S)) - 1]
         child.restart_at_s = now_s + pause_s
@@ -446,9 +466,12 @@ class Daemon:
             self._set_state(State.STOPPED, "a client asked for the end")
             return False
         overrides = self._overrides
-        if key := _OVERRIDES.get(Command(what)):
-            kept = tuple(one for one in overrides if one.partition("=")[0].strip() != key)
-            overrides = (*kept, f"{key}={text(command['argument'])}")
+        if keys := _OVERRIDES.get(Command(what)):
+            argument = text(command["argument"])
+            values = json.loads(argument) if what == Command.DEVICE else [argument]
+            kept = tuple(one for one in overrides if one.partition("=")[0].strip() not in keys)
+            new = (f"{key}={_toml(value)}" for key, value in zip(keys, values, strict=True))
+            overrides = (*kept, *new)
         try:
             same = self._read(overrides) == self.config
         except StemdError as error:
@@ -522,6 +545,11 @@ class Daemon:
         if name in self._wanted_roles():
             self._children[name] = _Child(name)
             self._spawn(self._children[name])
+
+
+def _toml(value: str) -> str:
+    """Text as TOML writes it: JSON's strings are TOML's."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _run_role(target: str, links: Links) -> None:

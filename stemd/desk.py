@@ -34,6 +34,7 @@ PROBE_TIMEOUT_S = 15.0  # a slow sound server takes seconds; a dead one for ever
 PROBE = (sys.executable, "-m", "stemd.sources.probe", "--json")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DEVICE = re.compile(r"[^\x00-\x1f\x7f]{0,120}")
 
 Answer = dict[str, Any]
 Pending = Callable[[], Answer | None]  # asked again until it answers; never blocks
@@ -168,6 +169,8 @@ class Operations:
         Returns the welcome descriptor.
     probe : sequence of str
         Command that prints the audio devices as a JSON list.
+    subscribers : callable
+        Returns who is sent to.
     """
 
     def __init__(
@@ -176,11 +179,13 @@ class Operations:
         desk: Desk,
         describe: Callable[[], Answer],
         probe: Sequence[str] = PROBE,
+        subscribers: Callable[[], Answer] = dict,
     ) -> None:
         self._status = status
         self._desk = desk
         self._describe = describe
         self._probe_command = probe
+        self._subscribers = subscribers
         self._probe: _Probe | None = None
         self._busy_until = 0.0
 
@@ -216,6 +221,10 @@ class Operations:
             if self._probe is None or self._probe.done:
                 self._probe = _Probe(self._probe_command)
             return self._probe.poll
+        if request.op == "subscribers":
+            return self._subscribers()
+        if request.op == "device":
+            return self._command(Command.DEVICE, _device(fields))
         argument = ""
         if request.op in ("model", "profile"):
             argument = str(fields.get("name"))
@@ -260,6 +269,17 @@ class Operations:
             return None
 
         return poll
+
+
+def _device(fields: Mapping[str, Any]) -> str:
+    """The source a request names, as the daemon is told."""
+    kind = fields.get("kind", "device")
+    if kind not in ("device", "demo", "auto"):
+        raise ProtocolError(f"device: got kind {str(kind)[:40]!r}, expected device, demo or auto")
+    names = [fields.get("host_api", ""), fields.get("name", "")]
+    if not all(isinstance(name, str) and _DEVICE.fullmatch(name) for name in names):
+        raise ProtocolError("device: got no name, expected name and host_api as devices lists them")
+    return json.dumps([kind, *names], ensure_ascii=False)
 
 
 class _Probe:

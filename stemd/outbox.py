@@ -15,7 +15,7 @@ import numpy as np
 from .shared import SharedHandle, SharedRecord
 from .spec import N_CHANNELS, N_FEATURES, N_STEMS, SOURCES
 
-READERS = ("publish", "play", "record", "memory")
+READERS = ("publish", "play", "record", "memory", "console")
 
 HELD_S = 3.0  # outbox length: what a reader may sleep through (a slow disk, a restart)
 

@@ -44,9 +44,10 @@ class Command(IntEnum):
     SHUTDOWN = 2
     MODEL = 3
     PROFILE = 4
+    DEVICE = 5
 
 
-ROLES = ("capture", "separate", "publish", "play", "record", "inserts", "metrics")
+ROLES = ("capture", "separate", "publish", "play", "record", "inserts", "metrics", "console")
 
 # Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).
 STEP_BUCKETS = 121
@@ -213,10 +214,21 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("requests", "<i8"),
         ("reason", "S240"),
     ],
+    "console": [
+        *_COMMON,
+        ("browsers", "<i8"),  # connected now
+        ("listeners", "<i8"),  # of those, hearing a stem
+        ("refused", "<i8"),  # requests and connections: too many, or from where they may not come
+        ("sent", "<i8"),  # pictures, pieces of audio and words
+        ("dropped", "<i8"),  # of those, for browsers that were too slow
+        ("requests", "<i8"),  # of clients, understood
+        ("endpoint", "S240"),
+        ("reason", "S240"),
+    ],
     "command": [
         ("asked", "<i8"),
         ("what", "<i8"),
-        ("argument", "S80"),
+        ("argument", "S600"),
         ("done", "<i8"),
         ("ok", "<i8"),
         ("text", "S400"),
@@ -271,6 +283,7 @@ class Status:
         self.record: Any = v["record"]
         self.inserts: Any = v["inserts"]
         self.metrics: Any = v["metrics"]
+        self.console: Any = v["console"]
         self.mixer: Any = v["mixer"]
         self.command: Any = v["command"]
 
@@ -317,7 +330,8 @@ class Status:
         """Why the state is what it is; empty when all is well."""
         if State(int(self.daemon["state"])) is State.RUNNING:
             parts = (self.separate, self.capture, self.publish, self.play, self.record)
-            reasons = (text(part["reason"]) for part in (*parts, self.inserts, self.metrics))
+            late = (self.inserts, self.metrics, self.console)
+            reasons = (text(part["reason"]) for part in (*parts, *late))
             return next(filter(None, reasons), "")
         return text(self.daemon["reason"])
 

@@ -23,7 +23,15 @@ PACKAGE = ROOT / "stemd"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 WORDS = {"spec", "errors"}  # what all rooms but kernels may speak
-MEMORY = {"shared", "ring", "outbox", "status", "realtime"}  # what crosses processes
+MEMORY = {
+    "shared",
+    "ring",
+    "outbox",
+    "status",
+    "realtime",
+    "logbook",
+    "hatch",
+}  # what crosses processes
 ROOMS: dict[str, set[str]] = {
     "kernels": set(),
     "spec": set(),
@@ -34,6 +42,8 @@ ROOMS: dict[str, set[str]] = {
     "ring": {"shared"},
     "outbox": {"shared"},
     "status": {"shared"},
+    "logbook": {"shared"},
+    "hatch": set(),
     "realtime": set(),
     "files": set(),
     "keys": set(),
@@ -43,11 +53,13 @@ ROOMS: dict[str, set[str]] = {
     "sources": {"wire", "config", "processors", "portaudio", *MEMORY},
     "sinks": {"wire", "config", "desk", "keys", "processors", "portaudio", "files", *MEMORY},
     "desk": {"wire", *MEMORY},
+    "console": {"wire", "config", "desk", *MEMORY},
     "roles": {
         "processors",
         "kernels",
         "sources",
         "sinks",
+        "console",
         "wire",
         "config",
         "desk",
@@ -72,6 +84,7 @@ FOREIGN: dict[str, set[str]] = {
     "sources": {"pyaudio", "soundfile", "soxr", "samplerate"},
     "processors": {"soxr", "samplerate"},
     "roles": {"zmq", "soxr"},  # publish owns every socket, capture every rate conversion
+    "console": {"aiohttp"},
     "cli": {"typer", "rich", "soundfile", "soxr"},
 }
 ONNXRUNTIME = "processors/masknet.py"

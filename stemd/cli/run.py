@@ -159,10 +159,12 @@ class View:
     def __init__(self, screen: Console, live: Live) -> None:
         self._screen, self._live = screen, live
         self._status: Any = None
+        self._narrate = Narrator()
 
     def __call__(self, daemon: Daemon) -> None:
         from .view import Meters, picture
 
+        self._narrate(daemon)
         now_s = time.monotonic()
         if daemon.status is not self._status:  # a reload may have built everything anew
             self._status = daemon.status

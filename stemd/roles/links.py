@@ -28,6 +28,8 @@ class Links:
     outbox: OutboxHandle
     wake: dict[str, Any]  # semaphores by reader: separate, publish, play, record
     follow_rate: bool = False  # the configuration leaves the rate to the device
+    logbook: Any = None  # SharedHandle
+    hatch: Any = None  # socket pair: publish's end, the console's end
     stdin: Any = None  # Connection around the daemon's standard input, for the stdin source
 
 

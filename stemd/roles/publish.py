@@ -7,6 +7,7 @@ the audio: they are served between hops, a bounded number of them at a time.
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from .. import __version__
 from ..config import Config, split_endpoint
 from ..desk import Desk, Operations, session_text
 from ..errors import EXIT_DEVICE, EXIT_OK, ConfigError, DeviceError, StemdError
+from ..hatch import Hatch
 from ..outbox import Outbox
 from ..shared import text
 from ..sinks.control import ControlServer
+from ..sinks.hatch import HatchServer
 from ..sinks.midi import MidiSink
 from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
@@ -51,7 +54,7 @@ def run(links: Links) -> None:
     status = Status.attach(links.status)
     outbox = Outbox.attach(links.outbox)
     role = Role("publish", status)
-    publisher = Publish(links.config, links.spec, status)
+    publisher = Publish(links.config, links.spec, status, links.hatch[0] if links.hatch else None)
     reader = outbox.reader("publish")
     wake = links.wake["publish"]
     publisher.open()
@@ -81,7 +84,13 @@ def run(links: Links) -> None:
 class Publish:
     """All sinks of this process, opened again and again until they are there."""
 
-    def __init__(self, config: Config, spec: StreamSpec, status: Status) -> None:
+    def __init__(
+        self,
+        config: Config,
+        spec: StreamSpec,
+        status: Status,
+        hatch: socket.socket | None = None,
+    ) -> None:
         self._config = config
         self._spec = spec
         self._status = status
@@ -89,7 +98,11 @@ class Publish:
         self._feeds = tuple(feed.name for feed in config.feed)
         presets = {n: settings_of(p, len(self._feeds)) for n, p in config.preset.items()}
         self._desk = Desk(status, self._feeds, presets)
-        self._operations = Operations(status, self._desk, self.describe)
+        self._operations = Operations(
+            status, self._desk, self.describe, subscribers=self.subscribers
+        )
+        answer = self._operations.answer
+        self._hatch = HatchServer(Hatch(hatch), answer) if hatch else None
         self._zeromq: ZeroMQSink | None = None
         self._control: ControlServer | None = None
         self._osc: OscSink | None = None
@@ -173,6 +186,8 @@ class Publish:
         self._state = state
         if self._control:
             self._control.service()
+        if self._hatch:
+            self._hatch.service()
         return True
 
     def count(self, section: Any) -> None:
@@ -242,6 +257,18 @@ class Publish:
             "features_port": self._zeromq.features_port if self._zeromq else zeromq.features_port,
             "control_port": self._control.port if self._control else zeromq.control_port,
             "curve": self._keyring.public if self._keyring else "",
+        }
+
+    def subscribers(self) -> dict[str, Any]:
+        """Who is sent to, and what they want."""
+        zeromq, osc = self._zeromq, self._osc
+        return {
+            "zeromq": zeromq.subscriptions if zeromq else [],
+            "connections": zeromq.subscribers if zeromq else 0,
+            "osc_targets": [*self._config.osc.targets, *self._config.osc.text_targets]
+            if osc
+            else [],
+            "osc": osc.subscriptions if osc else [],
         }
 
     def _attempt(self, name: str, door: Callable[[], Any]) -> Any:

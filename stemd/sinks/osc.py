@@ -176,6 +176,11 @@ class OscSink:
         """Subscriptions that live."""
         return len(self._clients)
 
+    @property
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Who asked for what, and how long they will get it without a word, s."""
+        return self._clients.described
+
     def write(self, hop: Any) -> None:
         """Send events at once, keep the rest for the next tick."""
         rows = hop["features"].reshape(-1, len(FEATURES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ProtocolError
 from ..wire import addresses, osc
@@ -79,6 +80,19 @@ class OscClients:
     def outlets(self) -> list[Outlet]:
         """Where to send to."""
         return [one.outlet for one in self._all]
+
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """Who gets what, at which rate, for how long."""
+        now = self._clock()
+        return [
+            {
+                "to": f"{one.receiver[0]}:{one.receiver[1]}",
+                "pattern": one.pattern,
+                "left_s": round(max(one.expires - now, 0.0), 1),
+            }
+            for one in self._all
+        ]
 
     def others(self, peer: Peer) -> list[Outlet]:
         """All outlets but this peer's own."""

@@ -142,6 +142,11 @@ class Publisher:
         """Connections beyond `max_peers`."""
         return self._peers.turned_away
 
+    @property
+    def prefixes(self) -> list[str]:
+        """What was subscribed to."""
+        return [prefix.decode("utf-8", "replace") for prefix in self._prefixes]
+
     def wants(self, topic: bytes) -> bool:
         """Whether any subscription covers the topic."""
         return self._crowded or any(topic.startswith(prefix) for prefix in self._prefixes)

@@ -141,6 +141,11 @@ class ZeroMQSink:
         """Subscribers whose connection was ended: too many topics, or a key that was revoked."""
         return self._audio.evicted + self._small.evicted
 
+    @property
+    def subscriptions(self) -> list[str]:
+        """Topics, or beginnings of topics, somebody asked for."""
+        return sorted({*self._audio.prefixes, *self._small.prefixes})
+
     def write(self, hop: Any) -> None:
         """Send one hop to those who want it."""
         session = int(hop["session"])

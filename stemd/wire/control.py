@@ -13,7 +13,8 @@ from .messages import decode_json
 
 MAX_REQUEST_BYTES = 16_384  # the longest sensible request sets every stem of 64 feeds
 MAX_ID_BYTES = 64
-LOCAL_OPS = ("reload", "model", "profile", "shutdown")  # for programs on the same machine only
+# For programs on the same machine only.
+LOCAL_OPS = ("reload", "model", "profile", "device", "subscribers", "shutdown")
 LOOKING_OPS = ("hello", "get", "status", "ping")  # for those, too, who may not turn knobs
 OPS = ("hello", "get", "set", "tap", "preset", "status", "devices", "ping", *LOCAL_OPS)
 
@@ -85,7 +86,17 @@ def decode_request(data: bytes) -> Request:
     ProtocolError
         With a sentence for the sender.
     """
-    fields = decode_json(data, MAX_REQUEST_BYTES)
+    return decode_fields(decode_json(data, MAX_REQUEST_BYTES))
+
+
+def decode_fields(fields: dict[str, Any]) -> Request:
+    """Check what every request has; takes `op` and `id` out of `fields`.
+
+    Raises
+    ------
+    ProtocolError
+        With a sentence for the sender.
+    """
     op, request_id = fields.pop("op", None), fields.pop("id", None)
     if not isinstance(request_id, str | int | None) or len(str(request_id)) > MAX_ID_BYTES:
         raise ProtocolError(f"id: got {_show(request_id)}, expected text or a number")

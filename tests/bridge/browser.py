@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE_S = 30.0  # a cold browser on a busy machine
+PATIENCE_S = 60.0  # a cold browser on a busy machine
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 

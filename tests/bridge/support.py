@@ -45,6 +45,7 @@ def demo() -> Iterator[Demo]:
         f'osc.listen="127.0.0.1:{osc_in}"',
         f'osc.targets=["127.0.0.1:{osc_out}"]',
         "source.kind=demo",
+        "console.enabled=false",
     ]
     running = start(ports=(overrides, control))
     try:

@@ -29,6 +29,7 @@ def port_overrides() -> tuple[list[str], int]:
         f"zeromq.control_port={control}",
         f'osc.listen="127.0.0.1:{osc_in}"',
         f'osc.targets=["127.0.0.1:{osc_out}"]',
+        "console.enabled=false",
     ], control
 
 

@@ -1,0 +1,168 @@
+"""What browsers draw of the stream, gathered hop by hop and packed thirty times a second."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..spec import DRUMS, FEATURES, SOURCES, StreamSpec
+from .spectrogram import N_BANDS, Spectrogram
+
+PICTURE = 1  # first byte of a picture; AUDIO of a piece of audio
+AUDIO = 2
+HEAD = struct.Struct("<BBHIQ")  # kind, feed, columns or samples, flags, sample_pos
+# Floats of a source, and of the feed, in this order.
+SOURCE_VALUES = (
+    *("peak_l", "peak_r", "rms_l", "rms_r", "onset", "onset_count"),
+    *("f0_hz", "voicing", "note", "lufs", "width", "centroid_hz"),
+)
+FEED_VALUES = (*DRUMS, "tempo_bpm", "tempo_confidence", "beat_count", "beat_phase", "chord")
+
+_EVENTS = [FEATURES.index(name) for name in ("onset_strength", *DRUMS)]
+_ONSET, _STRENGTH = FEATURES.index("onset"), FEATURES.index("onset_strength")
+_F0, _RMS = FEATURES.index("f0_hz"), FEATURES.index("rms")
+# What is simply the newest; peaks, means and onsets are of all hops since the last picture.
+_NEWEST = SOURCE_VALUES[SOURCE_VALUES.index("onset_count") :]
+_TO = [SOURCE_VALUES.index(name) for name in _NEWEST]
+_FROM = [FEATURES.index(name) for name in _NEWEST]
+_FEED_FROM = [FEATURES.index(name) for name in FEED_VALUES[len(DRUMS) :]]
+_DRUMS_FROM = [FEATURES.index(name) for name in DRUMS]
+_DRUMS, _MIX = SOURCES.index("drums"), SOURCES.index("mix")
+_VALUE_ONSET = SOURCE_VALUES.index("onset")
+MAX_COLUMNS = 64  # of one picture: a browser that was away for a second has missed the rest
+
+
+class Picture:
+    """One feed, as a browser sees it.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+    feed : int
+    """
+
+    def __init__(self, spec: StreamSpec, feed: int) -> None:
+        self._feed = feed
+        self._spectrogram = Spectrogram(len(SOURCES), spec.samplerate, spec.hop_length)
+        self.columns_per_s = spec.samplerate / spec.hop_length / self._spectrogram.hops
+        self.bands_hz = self._spectrogram.bands_hz
+        self._audio = np.zeros((len(SOURCES), 2, spec.hop_length), np.float32)
+        self._values = np.zeros((len(SOURCES), len(SOURCE_VALUES)), np.float32)
+        self._of_feed = np.zeros(len(FEED_VALUES), np.float32)
+        self._energy = np.zeros((len(SOURCES), 2))
+        self._struck = np.zeros(len(SOURCES), bool)  # since the last column
+        self._columns: list[tuple[Any, Any, Any]] = []
+        self._newest = np.zeros((len(SOURCES), len(FEATURES)), np.float32)
+        self._start()
+
+    def write(self, hop: Any) -> None:
+        """One hop of the stream."""
+        b, audio = self._feed, self._audio
+        audio[0], audio[1:] = hop["mix"][b], hop["stems"][b]
+        features = hop["features"][b]
+        values = self._values
+        np.maximum(values[:, :2], np.abs(audio).max(axis=2), out=values[:, :2])
+        self._energy += np.einsum("scn,scn->sc", audio, audio)
+        self._samples += audio.shape[2]
+        onsets = features[:, _ONSET] > 0.0
+        self._struck |= onsets
+        strength = np.where(onsets, np.maximum(features[:, _STRENGTH], 0.05), 0.0)
+        values[:, _VALUE_ONSET] = np.maximum(values[:, _VALUE_ONSET], strength)
+        hits = self._of_feed[: len(DRUMS)]
+        np.maximum(hits, features[_DRUMS, _DRUMS_FROM], out=hits)
+        self._flags |= int(hop["flags"])
+        self._sample_pos = int(hop["sample_pos"])
+        self._newest[:] = features
+        column = self._spectrogram.write(audio.mean(axis=1))
+        if column is not None and len(self._columns) < MAX_COLUMNS:
+            self._columns.append((features[:, _F0].copy(), self._struck.copy(), column))
+            self._struck[:] = False
+
+    def take(self, levels: bytes) -> bytes | None:
+        """Everything since the last call, packed; None when nothing came.
+
+        levels : one byte for each feed, 0..255 for -60..0 dBFS.
+
+        Head, then float32: SOURCE_VALUES of each source, FEED_VALUES, f0_hz of each column and
+        source; then bytes: bands of each column and source, onsets of each column and source,
+        levels.
+        """
+        if not self._samples:
+            return None
+        values = self._values
+        values[:, 2:4] = np.sqrt(self._energy / self._samples)
+        values[:, _TO] = self._newest[:, _FROM]
+        self._of_feed[len(DRUMS) :] = self._newest[_MIX, _FEED_FROM]
+        columns = self._columns
+        packed = b"".join(
+            (
+                HEAD.pack(PICTURE, self._feed, len(columns), self._flags, self._sample_pos),
+                np.nan_to_num(values).tobytes(),
+                np.nan_to_num(self._of_feed).tobytes(),
+                *(f0.tobytes() for f0, _, _ in columns),
+                *(bands.tobytes() for _, _, bands in columns),
+                *(struck.tobytes() for _, struck, _ in columns),
+                levels,
+            )
+        )
+        self._start()
+        return packed
+
+    def _start(self) -> None:
+        self._values[:] = 0.0
+        self._of_feed[:] = 0.0
+        self._energy[:] = 0.0
+        self._samples = 0
+        self._flags = 0
+        self._sample_pos = 0
+        self._columns = []
+
+
+class Levels:
+    """The loudest of each feed's mix since the last look: the overview."""
+
+    def __init__(self, feeds: Sequence[str]) -> None:
+        self._rms = np.zeros(len(feeds), np.float32)
+
+    def write(self, hop: Any) -> None:
+        """One hop of the stream."""
+        np.maximum(self._rms, hop["features"][:, _MIX, _RMS], out=self._rms)
+
+    def take(self) -> bytes:
+        """A byte for each feed, 0..255 for -60..0 dBFS."""
+        db = 20.0 * np.log10(np.maximum(np.nan_to_num(self._rms), 1e-6))
+        self._rms[:] = 0.0
+        return np.clip((db + 60.0) * (255.0 / 60.0), 0.0, 255.0).astype(np.uint8).tobytes()
+
+
+class Ear:
+    """One source of one feed as pieces of 16-bit audio, for those who listen to it."""
+
+    PIECE_S = 0.02
+
+    def __init__(self, spec: StreamSpec, feed: int, source: int) -> None:
+        self._feed, self._source = feed, source
+        self._hops: list[Any] = []
+        self._wanted = max(round(self.PIECE_S / spec.hop_s), 1)
+        self._sample_pos = 0
+
+    def write(self, hop: Any) -> bytes | None:
+        """One hop of the stream; a piece now and then: head, then int16 left and right in turn."""
+        b, s = self._feed, self._source
+        audio = hop["mix"][b] if s == 0 else hop["stems"][b, s - 1]
+        if not self._hops:
+            self._sample_pos = int(hop["sample_pos"])
+        # Truncated as it is: 16 bits are for checking by ear, the stems themselves are float32.
+        self._hops.append((np.clip(np.nan_to_num(audio.T), -1.0, 1.0) * 32_767).astype("<i2"))
+        if len(self._hops) < self._wanted:
+            return None
+        pieces, self._hops = self._hops, []
+        n = sum(len(piece) for piece in pieces)
+        head = HEAD.pack(AUDIO, b, n, s, self._sample_pos)
+        return head + b"".join(piece.tobytes() for piece in pieces)
+
+
+__all__ = ["FEED_VALUES", "N_BANDS", "SOURCE_VALUES", "Ear", "Levels", "Picture"]
