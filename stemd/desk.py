@@ -111,6 +111,7 @@ class Desk:
             "rev": self.rev,
             "paused": bool(self.value("paused", 0, 0)),
             "recording": bool(self.value("recording", 0, 0)),
+            "hold": bool(self.value("hold", 0, 0)),
             "presets": list(self.presets),
             "feeds": {feed: self._feed(b) for b, feed in enumerate(self.feeds)},
         }

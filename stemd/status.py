@@ -255,6 +255,7 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("tap_ns", "<i8", (n_feeds,)),  # CLOCK_MONOTONIC of the newest tap
         ("paused", "<i4"),
         ("recording", "<i4"),
+        ("hold", "<i4"),
     ]
     sections = {**_SECTIONS, "mixer": mixer}
     return np.dtype([(name, np.dtype(fields, align=True)) for name, fields in sections.items()])

@@ -115,6 +115,7 @@ class Publish:
         self._serve_at = 0.0
         self._state = State.STOPPED
         self._hops = 0
+        self._held = False
 
     @property
     def reason(self) -> str:
@@ -155,6 +156,8 @@ class Publish:
         section["delays_ns"] += delay_ns
         if self._zeromq:
             self._zeromq.write(hop)
+        if self._holds():
+            return
         if self._osc:
             self._osc.write(hop)
         if self._midi:
@@ -270,6 +273,16 @@ class Publish:
             else [],
             "osc": osc.subscriptions if osc else [],
         }
+
+    def _holds(self) -> bool:
+        """Whether somebody holds the picture: values stay, nothing happens, nothing hangs."""
+        held = bool(self._status.mixer["hold"])
+        if held and not self._held:
+            for sink in (self._midi, self._mapping):
+                if sink:
+                    sink.release()
+        self._held = held
+        return held
 
     def _attempt(self, name: str, door: Callable[[], Any]) -> Any:
         try:

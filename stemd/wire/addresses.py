@@ -130,7 +130,7 @@ FEED_SETTINGS = {
     "tempo/high_bpm": "tempo_high_bpm",
     "tempo/lock": "tempo_lock",
 }
-STREAM_SETTINGS = {"paused": "paused", "record": "recording"}
+STREAM_SETTINGS = {"paused": "paused", "record": "recording", "hold": "hold"}
 TAP = "tempo/tap"  # of a feed
 PANIC, PING, PONG, STATUS, STATUS_REPLY = "panic", "ping", "pong", "status", "status.reply"
 SYNC, SYNCED, DONE, FAIL, ERROR = "sync", "synced", "done", "fail", "error"

@@ -54,6 +54,7 @@ SETTINGS: Mapping[str, Range] = {
     "tempo_lock": Range("feed", 0.0, 1.0, "keep the tempo, follow its phase only", switch=True),
     "paused": Range("stream", 0.0, 1.0, "silence everything", switch=True),
     "recording": Range("stream", 0.0, 1.0, "write stems to files", switch=True),
+    "hold": Range("stream", 0.0, 1.0, "OSC, MIDI and mappings stand still", switch=True),
 }
 # The lower end and the upper end of a range: the one that is turned pushes the other.
 PAIRS = (("pitch_low_hz", "pitch_high_hz"), ("tempo_low_bpm", "tempo_high_bpm"))

@@ -128,3 +128,31 @@ def test_notes_leave_and_panic_ends_them(stage, monkeypatch):
         assert np.count_nonzero([m[0] & 0xF0 == 0x90 for m in got]) == 2
         stage.process.join(10)
         ear.delete()
+
+
+def test_hold_keeps_values_stops_events_and_ends_what_sounds(stage):
+    configure(
+        stage,
+        [
+            {"source": "drums.kick", "mode": "trigger", "osc": "/fire"},
+            {"source": "vocals.rms", "mode": "gate", "threshold": 0.5, "osc": "/open"},
+        ],
+    )
+    start(stage)
+
+    def heard(n):
+        return [(m.address, m.params) for m in (OscMessage(stage.ear.recv(2000)) for _ in range(n))]
+
+    play(stage)
+    play(stage, drums_kick=0.5, vocals_rms=1.0)
+    assert sorted(heard(2)) == [("/fire", [0.5]), ("/open", [1.0])]
+    with stage.connect() as client:
+        assert client.control("set", hold=True)["hold"] is True
+        play(stage, drums_kick=1.0, vocals_rms=1.0)
+        assert heard(1) == [("/open", [0.0])]
+        play(stage, drums_kick=1.0, vocals_rms=1.0)
+        wait_until(lambda: stage.count("hops") == 4, "the hops")
+        assert client.control("set", hold=False)["hold"] is False
+    play(stage)
+    play(stage, drums_kick=0.25)
+    assert heard(1) == [("/fire", [0.25])]
