@@ -26,6 +26,7 @@ _REASONS = {
 }
 
 Answer = Callable[[str], tuple[int, bytes]]
+Upgrade = Callable[[socket.socket, bytes], bool]  # a connection, and what it said
 
 
 class _Connection:
@@ -36,6 +37,7 @@ class _Connection:
         self.heard = b""
         self.left = memoryview(b"")
         self.answered = False
+        self.upgraded = False
         self.active_at = now
 
 
@@ -54,6 +56,8 @@ class HttpServer:
         What the configuration calls the port, for complaints.
     content_type : str
         Of every answer.
+    upgrade : callable or None
+        Takes over a connection that wants to become a WebSocket; False: it cannot.
 
     Raises
     ------
@@ -69,8 +73,10 @@ class HttpServer:
         allows: Callable[[Any], bool] = lambda peer: True,
         key: str = "osc.query_port",
         content_type: str = "application/json",
+        upgrade: Upgrade | None = None,
     ) -> None:
         self._content_type = content_type
+        self._upgrade = upgrade
         self._answer = answer
         self._allows = allows
         self._connections: list[_Connection] = []
@@ -87,6 +93,9 @@ class HttpServer:
             try:
                 if not one.answered and not answered:
                     answered = self._hear(one, now)
+                    if one.upgraded:
+                        self._connections.remove(one)
+                        continue
                 done = one.answered and self._send(one, now)
             except OSError:  # gone
                 done = True
@@ -131,9 +140,14 @@ class HttpServer:
             if len(one.heard) <= MAX_REQUEST_BYTES:
                 return False
             code, body = 431, b""
+        elif self._upgrade and _wants_websocket(one.heard):
+            one.upgraded = self._upgrade(one.socket, one.heard)
+            code, body = 503, b""
         else:
             code, body = self._reply(one.heard)
         self.requests += 1
+        if one.upgraded:
+            return True
         head = (
             f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: {self._content_type}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -160,3 +174,9 @@ class HttpServer:
         one.left = one.left[sent:]
         one.active_at = now
         return not one.left
+
+
+def _wants_websocket(heard: bytes) -> bool:
+    """Whether a request wants to become a WebSocket."""
+    lines = heard.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+    return any(line.startswith(b"upgrade:") and b"websocket" in line for line in lines)

@@ -25,6 +25,7 @@ from .osc_clients import OscClients
 from .osc_events import EventLog, OscEvents
 from .osc_inlet import Arguments, Gate, OscInlet, Peer
 from .osc_levels import Board, Element, Outlet
+from .osc_listen import OscListeners
 from .osc_mixer import Mixer, OscMixer
 from .osc_orders import Answerer, OscOrders
 from .osc_sender import OscSender
@@ -134,12 +135,16 @@ class OscSink:
         }
         self._last: dict[str, float] = {}
         self._query: HttpServer | None = None
+        self._listeners: OscListeners | None = None
         if query:
             nodes = {**said, **knobs, **directory.verbs(prefix, feeds, [*mixer.presets])}
             host = {"NAME": f"stemd {prefix}", "OSC_PORT": self.port, "OSC_TRANSPORT": "UDP"}
             browser = OscQuery(nodes if self._inlet else said, self._reading, host)
+            self._listeners = OscListeners(self._board, [*said, *knobs], rate_hz)
             try:
-                self._query = HttpServer(*query, browser.answer, gate.allows)
+                self._query = HttpServer(
+                    *query, browser.answer, gate.allows, upgrade=self._listeners.take
+                )
             except DeviceError:
                 self.close()
                 raise
@@ -193,7 +198,7 @@ class OscSink:
         self._ticker.write(int(hop["latency"]) * 1e3 / self._spec.samplerate + since_ms)
         self._board.write(rows)
         self._targets.hear()
-        for outlet in self._clients.outlets:
+        for outlet in self._others():
             outlet.hear()
         self._events.write(hop, rows, since_ms)
 
@@ -206,11 +211,13 @@ class OscSink:
         self._mixer.service()
         if self._query:
             self._query.service()
+        if self._listeners:
+            self._listeners.service()
         now = self._clock()
         self._ticker.service(now)
         if self._board.live:
             self._targets.tick(now)
-            for outlet in self._clients.outlets:
+            for outlet in self._others():
                 outlet.tick(now)
             self._events.tick(now)
 
@@ -219,7 +226,7 @@ class OscSink:
         self._ticker.goodbye()
         if self._log:
             self._log.close()
-        for one in (self._inlet, self._query, self._sender):
+        for one in (self._inlet, self._query, self._listeners, self._sender):
             if one:
                 one.close()
 
@@ -240,7 +247,7 @@ class OscSink:
 
     def _say(self, elements: Sequence[Element]) -> None:
         self._targets.say(elements)
-        for outlet in self._clients.outlets:
+        for outlet in self._others():
             outlet.say(elements)
         if self._query:
             self._last.update((address, value) for address, _, value in elements)
@@ -255,8 +262,14 @@ class OscSink:
 
     def _tell(self, elements: Sequence[Element], but: Peer) -> None:
         self._targets.say(elements, but)
-        for outlet in self._clients.others(but):
+        listeners = self._listeners.outlets if self._listeners else []
+        for outlet in (*self._clients.others(but), *listeners):
             outlet.say(elements)
+
+    def _others(self) -> list[Outlet]:
+        """Subscribers and listeners."""
+        listeners = self._listeners.outlets if self._listeners else []
+        return self._clients.outlets + listeners
 
     def _status(self) -> tuple[float, ...]:
         """What `/stemd/status` is answered."""

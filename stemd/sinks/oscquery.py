@@ -1,7 +1,6 @@
 """OSCQuery: the address space as JSON, for programs that browse it.
 
-Source: OSCQuery proposal, Vidvox, third revision. Without its WebSocket part: values are streamed
-to subscribers over OSC.
+Source: OSCQuery proposal, Vidvox, third revision. Its WebSocket part is in `osc_listen`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ EXTENSIONS = {
     "CRITICAL": False,
     "CLIPMODE": False,
     "OVERLOADS": False,
-    "LISTEN": False,
+    "LISTEN": True,
     "PATH_CHANGED": False,
 }
 OK, NO_CONTENT, BAD_REQUEST, NOT_FOUND = 200, 204, 400, 404

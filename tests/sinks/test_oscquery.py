@@ -5,11 +5,24 @@ import http.client
 import json
 import socket
 import threading
+import time
+from typing import ClassVar
 
 import pytest
+import wsproto
+from pythonosc.osc_message import OscMessage
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
 
 from stemd.errors import DeviceError
 from stemd.sinks.http_server import MAX_CONNECTIONS, HttpServer
+from stemd.sinks.osc_listen import MAX_PENDING_BYTES
 from stemd.spec import FEATURES
 from stemd.wire import osc
 from stemd.wire.control import Setting
@@ -65,7 +78,7 @@ def test_the_host_says_where_osc_is(get, sink):
     assert host["OSC_TRANSPORT"] == "UDP"
     known = host["EXTENSIONS"]
     assert all(known[name] for name in ("ACCESS", "VALUE", "RANGE", "DESCRIPTION"))
-    assert not known["LISTEN"]
+    assert known["LISTEN"]
 
 
 def test_the_tree_holds_every_address_with_its_facts(get, sink):
@@ -175,3 +188,117 @@ def test_without_a_port_nobody_listens(desk):
     one = make_sink(desk)
     assert one.query_port == 0
     one.close()
+
+
+@pytest.fixture
+def listener(sink):
+    """A WebSocket client as browsers have one, while the sink is serviced."""
+    protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    one = socket.create_connection(("127.0.0.1", sink.query_port), timeout=PATIENCE_S)
+
+    class Listener:
+        socket = one
+        events: ClassVar[list] = []  # not asked for yet
+
+        def say(self, event):
+            one.sendall(protocol.send(event))
+
+        def command(self, verb, address):
+            self.say(TextMessage(json.dumps({"COMMAND": verb, "DATA": address})))
+
+        def wait(self, kind):
+            """The next event of a kind."""
+            one.settimeout(0.02)
+
+            def found():
+                with contextlib.suppress(TimeoutError):
+                    protocol.receive_data(one.recv(65536) or None)
+                    self.events += protocol.events()
+                return any(isinstance(event, kind) for event in self.events)
+
+            if not any(isinstance(event, kind) for event in self.events):
+                wait_until(found, kind.__name__, sink.service)
+            at = next(i for i, event in enumerate(self.events) if isinstance(event, kind))
+            return self.events.pop(at)
+
+    Listener.events = []
+    yield Listener()
+    one.close()
+
+
+def heard(event):
+    """(address, value) pairs of a binary frame."""
+    return [(m.address, *m.params) for m in map(OscMessage, osc.messages(bytes(event.data)))]
+
+
+def test_a_listener_hears_what_it_asked_for_as_it_changes(sink, listener, desk):
+    listener.say(Request("127.0.0.1", "/"))
+    listener.wait(AcceptConnection)
+    listener.command("LISTEN", "/stemd/vocals/onset/count")
+    listener.command("LISTEN", "/stemd/bass/gain")
+    listener.command("LISTEN", "/stemd/nobody")  # passed over
+    wait_until(lambda: sink._listeners.refused == 1, "the commands", sink.service)
+    sink.write(make_hop(0, TWO_FEEDS, onset=1.0, onset_count=3.0))
+    assert heard(listener.wait(BytesMessage)) == [("/stemd/vocals/onset/count", 3)]
+    sink._mixer.service()
+    desk.set([Setting("gain", 0, 3, 0.5)])
+    while True:
+        (said,) = heard(listener.wait(BytesMessage))
+        if said[0] == "/stemd/bass/gain":  # counts are repeated each second
+            break
+    assert said == ("/stemd/bass/gain", 0.5)
+    listener.command("IGNORE", "/stemd/vocals/onset/count")
+    listener.say(CloseConnection(1000))
+    listener.wait(CloseConnection)
+    wait_until(lambda: not len(sink._listeners), "the end", sink.service)
+
+
+@pytest.mark.parametrize(
+    ("origin", "answer"),
+    [
+        ("https://evil.example", RejectConnection),
+        ("null", RejectConnection),
+        ("http://127.0.0.1:8080", AcceptConnection),
+    ],
+)
+def test_a_page_of_somebody_else_may_not_listen(listener, origin, answer):
+    listener.say(Request("127.0.0.1", "/", extra_headers=[(b"Origin", origin.encode())]))
+    listener.wait(answer)
+
+
+def test_who_does_not_read_costs_a_bounded_buffer(sink, listener):
+    listener.say(Request("127.0.0.1", "/"))
+    listener.wait(AcceptConnection)
+    for stem in ("vocals", "drums", "bass", "other"):
+        listener.command("LISTEN", f"/stemd/{stem}/onset/count")
+    listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    hop = make_hop(0, TWO_FEEDS, onset=1.0, onset_count=1.0)
+    for k in range(100_000):
+        sink.write(hop)
+        if k % 50 == 0:
+            sink.service()
+        if sink._listeners.dropped:
+            break
+    assert sink._listeners.dropped
+    assert all(len(one.left) <= MAX_PENDING_BYTES + 64 for one in sink._listeners._all)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"\xff" * 40,
+        b"\x81\x85\0\0\0\0hello",
+        b"\x81\xfe\x20\x00\0\0\0\0" + b"x" * 8192,
+        b"\x82\x80",
+    ],
+)
+def test_nonsense_ends_or_is_counted(sink, listener, nonsense):
+    listener.say(Request("127.0.0.1", "/"))
+    listener.wait(AcceptConnection)
+    listener.socket.sendall(nonsense)
+    listeners = sink._listeners
+    for _ in range(50):
+        sink.service()
+        time.sleep(0.002)
+    assert listeners.refused or not len(listeners) or nonsense == b"\x82\x80"
+    assert len(listeners) <= 1
