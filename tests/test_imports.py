@@ -79,7 +79,7 @@ FOREIGN: dict[str, set[str]] = {
     "client": {"zmq"},
     "sinks": {
         *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
-        *{"prometheus_client", "pynvml", "mido"},
+        *{"prometheus_client", "pynvml", "mido", "wsproto"},
     },
     "sources": {"pyaudio", "soundfile", "soxr", "samplerate"},
     "processors": {"soxr", "samplerate"},
