@@ -59,6 +59,7 @@ need_for_tests() {
     command -v oscdump >/dev/null || packages+=(liblo-tools)
     command -v pd >/dev/null || packages+=(puredata-core)
     command -v sox >/dev/null || packages+=(sox)
+    command -v tc >/dev/null || packages+=(iproute2)  # bad networks between namespaces, for root
     # The ALSA route is tested through PulseAudio, but not at the price of a desktop's PipeWire.
     command -v pulseaudio >/dev/null || command -v pipewire >/dev/null ||
         packages+=(pulseaudio pulseaudio-utils libasound2-plugins)
@@ -86,7 +87,7 @@ install_packages() {
 }
 
 without_apt() {
-    local tail="then: ${PYTHON:-python3} -m venv .venv && .venv/bin/pip install -e . && .venv/bin/stemd run"
+    local tail="then: ${PYTHON:-python3} -m venv .venv && .venv/bin/pip install -e '.[daemon]' && .venv/bin/stemd run"
     case $(uname -s) in
     Darwin) stop "needs Python 3.11 and PortAudio:" "  brew install python@3.12 portaudio" "$tail" ;;
     *) stop "there is no apt here; missing, by their Debian names: $*" \
@@ -133,11 +134,11 @@ fi
 is_enough "$venv/bin/python" ||
     stop "$venv holds $("$venv/bin/python" --version), 3.11 is needed; run 'make clean' and again"
 
-target=(-e .)
-if [ "$purpose" = test ]; then target=(-e '.[test]'); fi
+target=(-e '.[daemon]')
+if [ "$purpose" = test ]; then target=(-e '.[daemon,test]'); fi
 # The torch that made the released models. It comes with CUDA (2.7 GB) where pip finds no build for
 # processors alone (0.2 GB).
-if [ "$purpose" = train ]; then target=(-e '.[test,train]' "${TORCH:-torch==2.13.*}"); fi
+if [ "$purpose" = train ]; then target=(-e '.[daemon,test,train]' "${TORCH:-torch==2.13.*}"); fi
 say "installing stemd and its Python packages into $venv (the first time takes minutes)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${target[@]}"
 say "compiling the kernels, so that the first start is as quick as the next"

@@ -6,7 +6,21 @@ Spawned children import this module again as their main module, so it must impor
 
 def main() -> None:
     """Run the command line."""
-    from stemd.cli import main as cli_main
+    import sys
+
+    if sys.argv[1:2] == ["send"]:  # a node has neither typer nor what the other verbs need
+        from stemd.send.command import main as send_main
+
+        sys.exit(send_main(sys.argv[2:]))
+    try:
+        from stemd.cli import main as cli_main
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("stemd"):
+            raise
+        sys.stderr.write(
+            f"stemd: got no {error.name} here, expected it: pip install 'stemd[daemon]'\n"
+        )
+        sys.exit(102)
 
     cli_main()
 

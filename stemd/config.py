@@ -35,7 +35,7 @@ MAX_ADDRESS = 256  # characters
 MIDI_STEMS = ("vocals", "bass", "other")  # whose notes are played; the drums have their own channel
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
 
-Kind = Literal["auto", "device", "file", "tone", "demo", "stdin", "none"]
+Kind = Literal["auto", "device", "file", "tone", "demo", "stdin", "network", "none"]
 
 
 def _between(low: float, high: float) -> dict[str, Any]:
@@ -47,6 +47,7 @@ class SourceConfig:
     """Where audio comes from."""
 
     # auto: the default input device, or the demo loop where there is none.
+    # network: what `stemd send` brings, see [network].
     # none: no stream at all; the daemon is there for DAW plugins, see [inserts].
     kind: Kind = "auto"
     device: str = ""  # part of the device's name, any case; empty: the host API's default
@@ -72,6 +73,27 @@ class FeedConfig:
 
     name: str = "main"  # appears in topics and OSC addresses
     channels: tuple[int, ...] = (1, 2)  # 1-based; one channel is heard as mono
+    # network: name of the sender it comes from; empty: any that no other feed names
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Where senders come in when source.kind is "network", and how long they are waited for."""
+
+    bind: str = "127.0.0.1"
+    port: int = field(default=5573, metadata=_between(1, 65_535))  # TCP, and UDP of that number
+    insecure: bool = False  # beyond loopback, ask nobody for a key and encrypt nothing
+    # The buffer against jitter follows what it sees between these limits, from this start.
+    buffer_min_ms: float = field(default=5.0, metadata=_between(1.0, 1_000.0))
+    buffer_max_ms: float = field(default=100.0, metadata=_between(5.0, 1_000.0))
+    buffer_start_ms: float = field(default=15.0, metadata=_between(1.0, 1_000.0))
+    buffer_ms: float = field(default=0.0, metadata=_between(0.0, 1_000.0))  # not 0: fixed
+    # Blocks more than seem needed: 0 is fast, 3 is safe.
+    bias: float = field(default=0.0, metadata=_between(0.0, 16.0))
+    resend: bool = True  # ask for what is missing while there is time (UDP)
+    # Feeds at once; 0: as many as could be separated in time when the daemon started.
+    limit: int = field(default=0, metadata=_between(0, MAX_FEEDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +359,7 @@ class Config:
     profile: str = field(default="live", metadata={"choices": tuple(PROFILES)})
     source: SourceConfig = field(default_factory=SourceConfig)
     feed: tuple[FeedConfig, ...] = (FeedConfig(),)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     mixer: MixerConfig = field(default_factory=MixerConfig)
     preset: Mapping[str, MixerConfig] = field(default_factory=dict)  # recalled by name
@@ -358,6 +381,13 @@ class Config:
         return StreamSpec.of(self.profile, self.stream_rate, len(self.feed))
 
     @property
+    def ring_channels(self) -> list[tuple[int, int]]:
+        """For each feed the two 0-based channels that capture hands on."""
+        if self.source.kind == "network":  # of any number of senders, a pair for each feed
+            return [(2 * i, 2 * i + 1) for i in range(len(self.feed))]
+        return [(feed.channels[0] - 1, feed.channels[-1] - 1) for feed in self.feed]
+
+    @property
     def stream_rate(self) -> int:
         """Rate used inside, Hz: the source's own, or 48 kHz when no model was trained for it."""
         rate = self.source.samplerate
@@ -377,11 +407,20 @@ class Config:
         return self._guarded(split_endpoint(place)[0], self.inserts.insecure)
 
     @property
+    def network_guarded(self) -> bool:
+        """Senders are heard only when they hold a key, and what they send is encrypted."""
+        return self._guarded(self.network.bind, self.network.insecure)
+
+    @property
     def insecure(self) -> tuple[str, ...]:
         """What everybody on some network may reach, in words."""
         found = []
         if self.zeromq.enabled and not (is_loopback(self.zeromq.bind) or self.zeromq_guarded):
             found.append(f"zeromq at {self.zeromq.bind} without keys")
+        network = self.network
+        if self.source.kind == "network" and not self.network_guarded:
+            safe = is_loopback(network.bind)
+            found += [] if safe else [f"senders at {network.bind} without keys, in clear"]
         inserts = self.inserts
         kind, _, place = inserts.endpoint.partition("://")
         if inserts.enabled and kind == "tcp" and not self.inserts_guarded:
@@ -651,6 +690,7 @@ def _check(config: Config, where: _Where) -> None:
         raise where.error(
             "source.samplerate", config.source.samplerate, f"0, or at least {MIN_RATE_HZ}"
         )
+    _check_network(config, where)
     if config.source.kind == "file" and not config.source.path:
         raise where.error("source.path", "", "the path of a sound file when source.kind is 'file'")
     if not 1 <= len(config.feed) <= MAX_FEEDS:
@@ -877,6 +917,16 @@ def _check_mapping_midi(
     for name in ("before", "after"):
         if getattr(m, name):
             raise refuse(name, list(getattr(m, name)), "none: MIDI has no arguments")
+
+
+def _check_network(config: Config, where: _Where) -> None:
+    network = config.network
+    if config.source.kind == "network" and config.source.samplerate not in (0, *NATIVE_RATES):
+        expected = "44100 or 48000 as the senders have it, or 0 for 48000"
+        raise where.error("source.samplerate", config.source.samplerate, expected)
+    if network.buffer_min_ms > network.buffer_max_ms:
+        expected = f"at most network.buffer_max_ms, {network.buffer_max_ms:g}"
+        raise where.error("network.buffer_min_ms", network.buffer_min_ms, expected)
 
 
 def _check_bind(key: str, host: str, section: str, insecure: bool, where: _Where) -> None:

@@ -276,7 +276,7 @@ class Daemon:
     def _build(self) -> None:
         config = self.config
         spec = config.spec
-        channels = max(max(feed.channels) for feed in config.feed)
+        channels = 1 + max(max(pair) for pair in config.ring_channels)
         self.status = Status.create(spec.n_feeds)
         self._ring = Ring.create(round(RING_S * spec.samplerate), channels)
         self._outbox = Outbox.create(spec.n_feeds, spec.hop_length, spec.samplerate)

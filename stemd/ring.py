@@ -29,6 +29,7 @@ BLOCK = np.dtype(
         ("stream", "<i8"),  # changes when the source was opened anew: clocks start over
         ("flags", "<i8"),  # as the host API raised them: not to be trusted, kept for the record
         ("overruns", "<i8"),  # samples lost at the ring's door before this block
+        ("seams", "<u8"),  # a bit for each feed of which the source invented a part of it
     ]
 )
 
@@ -118,6 +119,7 @@ class Ring:
         first_ns: int,
         arrival_ns: int,
         flags: int = 0,
+        seams: int = 0,
     ) -> int:
         """Copy a block in, or count it as overrun when it does not fit.
 
@@ -148,6 +150,7 @@ class Ring:
             int(v["streams"]),
             flags,
             int(v["overruns"]),
+            seams,
         )
         v["written"] = start + n
         v["blocks"] = n_blocks + 1

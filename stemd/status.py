@@ -118,6 +118,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("late", "<i8"),  # hops that went out with older masks or dry
         ("dry", "<i8"),  # of those, hops that went out dry
         ("skipped", "<i8"),  # frames the model never saw
+        ("fits", "<i8"),  # network: feeds that are separated in time here, as measured; 0: no limit
         ("misses", "<i8"),  # hops ready more than one hop after their last sample came
         ("step_ns", "<i8"),  # the last hop's
         ("load", "<f8"),  # time used over time available, smoothed over about a second
@@ -236,6 +237,32 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
+# What is known of the sender of each feed; counts since the daemon started.
+_OF_A_FEED = [
+    ("sender", "S32"),
+    ("admissions", "<i8"),  # +1 when a sender takes the feed, and when it is gone: odd is taken
+    ("present", "<i8"),  # there is something to play
+    ("drives", "<i8"),  # its clock is the stream's
+    ("sealed", "<i8"),  # its audio is encrypted
+    ("buffer_ms", "<f8"),  # beyond the fastest way, now
+    ("target_ms", "<f8"),  # … and wanted
+    ("rate", "<f8"),  # Hz, as the sender measures its device
+    ("way_ms", "<f8"),  # there and back, at best
+    ("offset_ms", "<f8"),  # the sender's clock minus ours
+    ("offset_error_ms", "<f8"),  # … and no further off than this
+    ("received", "<i8"),  # datagrams of audio
+    ("late", "<i8"),  # blocks after their time
+    ("duplicates", "<i8"),
+    ("recovered", "<i8"),  # blocks played from a copy, or sent again
+    ("asked", "<i8"),  # blocks asked for again
+    ("concealed", "<i8"),  # samples invented
+    ("lost", "<i8"),  # samples passed over: the sender was away, or lost them itself
+    ("seams", "<i8"),  # holes
+    ("slips", "<i8"),  # samples invented or dropped between two senders' clocks
+    ("flooded_by_feed", "<i8"),  # datagrams beyond what its blocks need
+]
+
+
 def _dtype(n_feeds: int) -> np.dtype[Any]:
     mixer = [
         ("rev", "<i8"),
@@ -257,7 +284,22 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("recording", "<i4"),
         ("hold", "<i4"),
     ]
-    sections = {**_SECTIONS, "mixer": mixer}
+    network = [
+        ("endpoint", "S80"),
+        ("secure", "<i8"),  # senders need keys, and what they send is encrypted
+        ("senders", "<i8"),  # connected now
+        ("hellos", "<i8"),
+        ("refused", "<i8"),  # HELLOs: no feed left, another rate, no sense
+        ("strangers", "<i8"),  # datagrams of no session
+        ("strangers_refused", "<i8"),  # connections whose key is not on the list
+        ("forged", "<i8"),  # datagrams that are not their sender's
+        ("replayed", "<i8"),  # datagrams that were here before
+        ("bad", "<i8"),  # datagrams and messages that made no sense
+        ("flooded", "<i8"),  # HELLOs beyond what one has time for
+        ("unsent", "<i8"),  # answers nobody took
+        *[(name, kind, (n_feeds,)) for name, kind in _OF_A_FEED],
+    ]
+    sections = {**_SECTIONS, "mixer": mixer, "network": network}
     return np.dtype([(name, np.dtype(fields, align=True)) for name, fields in sections.items()])
 
 
@@ -286,6 +328,7 @@ class Status:
         self.metrics: Any = v["metrics"]
         self.console: Any = v["console"]
         self.mixer: Any = v["mixer"]
+        self.network: Any = v["network"]
         self.command: Any = v["command"]
 
     @classmethod
@@ -314,7 +357,7 @@ class Status:
 
     def close(self) -> None:
         """Unmap; the creator also removes the memory."""
-        for name in (*_SECTIONS, "mixer"):
+        for name in (*_SECTIONS, "mixer", "network"):
             setattr(self, name, None)
         self._shared.close()
 
@@ -344,13 +387,15 @@ class Status:
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain Python values, for JSON."""
         out: dict[str, Any] = {"state": self.state.name, "reason": self.reason}
-        for name in (*_SECTIONS, "mixer"):
+        for name in (*_SECTIONS, "mixer", "network"):
             section = getattr(self, name)
             values: dict[str, Any] = {}
             for field in section.dtype.names:
                 value = section[field]
                 if isinstance(value, bytes):
                     values[field] = text(value)
+                elif field == "sender":
+                    values[field] = [text(one) for one in value]
                 elif field in ("steps", "delays"):
                     values[f"{field[:-1]}_us"] = {
                         str(q): round(step_percentile(value, q), 1) for q in (0.5, 0.99, 0.999)

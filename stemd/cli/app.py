@@ -21,6 +21,7 @@ from .keys import keys
 from .models import models
 from .monitor import monitor
 from .run import run
+from .send import send
 from .separate import separate
 from .tap import tap
 
@@ -68,5 +69,9 @@ def stemd(
 
 for verb in (run, check, devices, separate, tap, monitor, bench, doctor):
     app.command()(verb)
+app.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(send)
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")

@@ -13,6 +13,7 @@ import numpy as np
 
 from stemd.errors import ModelError
 from stemd.processors.masknet import MaskNet
+from stemd.processors.presence import PresentNet
 from stemd.processors.stft import Complex64Array, Float32Array
 from stemd.spec import N_CHANNELS, StreamSpec
 
@@ -54,7 +55,7 @@ class DeadlineModel:
 
     def __init__(
         self,
-        model: MaskNet,
+        model: MaskNet | PresentNet,
         spec: StreamSpec,
         budget_s: float,
         clock: Callable[[], float] = time.monotonic,

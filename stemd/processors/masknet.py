@@ -299,6 +299,23 @@ class SlotNet:
         for kept in self._kept:
             kept[which] = 0.0
 
+    def export_state(self, slot: int) -> bytes:
+        """One slot's state; the same bytes as `MaskNet.export_state`, for either."""
+        rows = b"".join(kept[slot].astype("<f4").tobytes() for kept in self._kept)
+        return STATE_MAGIC + self._net._digest + rows
+
+    def import_state(self, slot: int, data: bytes) -> None:
+        """Continue in `slot` what `export_state` left.
+
+        Raises
+        ------
+        ModelError
+            If the bytes are not of this very model.
+        """
+        self._net.import_state(slot, data)  # checks them; its own rows are scratch here
+        for index, kept in enumerate(self._kept):
+            kept[slot] = self._net._state(index)[slot]
+
     def _bind(self, n: int) -> tuple[Any, list[tuple[str, Any]]]:
         """A binding of the first n rows of every array, and what of it goes in."""
 

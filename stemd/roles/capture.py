@@ -25,7 +25,9 @@ from .links import Links, Role
 SLACK = 4096  # samples; a resampler holds back and then hands out a little more than it took
 
 
-def make_source(config: SourceConfig, channels: int, blocksize: int, links: Links) -> Source:
+def make_source(
+    config: SourceConfig, channels: int, blocksize: int, links: Links, status: Status
+) -> Source:
     """The source a configuration means. Imports only what it needs: this process stays small."""
     if config.kind == "device":
         from ..sources.device import DeviceSource
@@ -36,7 +38,21 @@ def make_source(config: SourceConfig, channels: int, blocksize: int, links: Link
         from ..sources.tone import ToneSource
 
         return ToneSource(config, channels, blocksize)
-    from ..sources.file import FileSource, StdinSource
+    if config.kind == "network":
+        from ..sources.network import NetworkSource
+
+        def fits() -> int:
+            return int(status.separate["fits"])
+
+        def keyring(context: Any) -> Any:
+            from .keyring import Keyring
+
+            return Keyring(links.config.security.folder, context)
+
+        guard = keyring if links.config.network_guarded else None
+        return NetworkSource(links.config, status.network, guard, fits)
+    from ..sources.file import FileSource
+    from ..sources.stdin import StdinSource
 
     if config.kind == "stdin":
         return StdinSource(config, channels, blocksize, links.stdin)
@@ -72,6 +88,7 @@ class Door:
         first_ns: int,
         arrival_ns: int,
         flags: int = 0,
+        seams: int = 0,
     ) -> None:
         """Copy one block into the ring, or count it as lost, and wake the separator."""
         section = self._section
@@ -81,7 +98,7 @@ class Door:
             first_ns -= int(lag_s * 1e9)
         if len(block) == 0:
             return
-        taken = self._ring.write(block, adc_s, first_ns, arrival_ns, flags)
+        taken = self._ring.write(block, adc_s, first_ns, arrival_ns, flags, seams)
         self._wake.release()
         section["blocks"] += 1
         section["samples"] += taken
@@ -124,7 +141,7 @@ def run(links: Links) -> None:
     config = links.config
     role.note(realtime.enter("capture", config.runtime.realtime, config.runtime.lock_memory))
     blocksize = config.source.blocksize or links.spec.hop_length
-    source = make_source(config.source, ring.channels, blocksize, links)
+    source = make_source(config.source, ring.channels, blocksize, links, status)
     code = EXIT_DEVICE
     try:
         # The model and the kernels are warm before the device opens.

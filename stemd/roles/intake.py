@@ -54,6 +54,8 @@ class Intake:
     stalled : bool
     forget : bool
         True for the hop before which the separator must be reset.
+    seams : int
+        A bit for each feed of which the source invented a part of that hop.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Intake:
         self.arrival_ns = 0
         self.stalled = False
         self.forget = False
+        self.seams = 0
         self._fill = 0
         self._gap = 0  # samples still to conceal
         self._offset = 0  # samples used of the oldest block
@@ -107,6 +110,7 @@ class Intake:
         if self._fill == 0:
             self.flags, self._pending_flags = self._pending_flags, 0
             self.forget = False
+            self.seams = 0
         while self._fill < hop_length:
             if self._gap:
                 n = min(self._gap, hop_length - self._fill)
@@ -148,6 +152,9 @@ class Intake:
             self._ring.copy(start, n, channels, part)
             self._section["repaired"] += repair(part)
             self._seams[feed].process(part)
+        if seams := int(block["seams"]):
+            self.seams |= seams
+            self.flags |= FLAG_CONCEALED
         self._fill += n
         self._offset += n
         self.arrival_ns = int(block["arrival_ns"])

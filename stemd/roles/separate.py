@@ -15,8 +15,9 @@ from ..outbox import Outbox
 from ..processors.catalogue import find_model
 from ..processors.deadline import DeadlineModel
 from ..processors.features import Features
-from ..processors.masknet import MaskNet
+from ..processors.masknet import MaskNet, SlotNet
 from ..processors.mixer import Mixer
+from ..processors.presence import PresentNet, feeds_that_fit
 from ..processors.separator import HopSeparator
 from ..ring import Ring
 from ..spec import N_CHANNELS, N_STEMS, SOURCES
@@ -63,7 +64,14 @@ class Pipeline:
         readers += ["play"] if config.output.enabled else []
         readers += ["record"] if config.record.enabled else []
         self._wake = [links.wake[name] for name in readers]
-        net = MaskNet(find_model(config.model.name, config.profile), spec, config.model.provider)
+        path = find_model(config.model.name, config.profile)
+        self._present: PresentNet | None = None
+        net: MaskNet | PresentNet
+        if config.source.kind == "network":  # where feeds come and go
+            net = self._present = PresentNet(SlotNet(path, spec, config.model.provider), spec)
+        else:
+            net = MaskNet(path, spec, config.model.provider)
+        self._admissions = np.zeros(spec.n_feeds, np.int64)
         self._model = DeadlineModel(
             net, spec, config.model.deadline * spec.hop_s, on_start=flush_denormals
         )
@@ -100,12 +108,12 @@ class Pipeline:
         backlog = config.runtime.max_backlog_hops * self.spec.hop_length
         self.intake = Intake(
             self.ring,
-            [(f.channels[0] - 1, f.channels[-1] - 1) for f in config.feed],
+            config.ring_channels,
             self.spec,
             self.section,
             stall_s=config.runtime.stall_ms * 1e-3,
             max_backlog=0 if self._lossless else backlog,
-            trust_clock=config.source.timeline == "device",
+            trust_clock=config.source.timeline == "device" and config.source.kind != "network",
         )
 
     def _warm(self) -> None:
@@ -116,9 +124,36 @@ class Pipeline:
         for i in range(WARM_HOPS):
             hop[:] = 0.1 * noise.standard_normal(hop.shape) if i < WARM_HOPS // 2 else 0.0
             self._hop(hop, scratch, time.monotonic() + 1.0)
+        if self._present is not None:
+            self._measure(hop, scratch)
         self.separator.reset()
         self.mixer.reset()
         self.features.reset()
+
+    def _measure(self, hop: Any, scratch: Any) -> None:
+        """How many feeds fit, before any is there."""
+        assert self._present is not None
+        n_feeds = self.spec.n_feeds
+
+        def step() -> float:
+            started_s = time.monotonic()
+            self._hop(hop, scratch, started_s + 1.0)
+            return time.monotonic() - started_s
+
+        self.section["fits"] = feeds_that_fit(self._present, n_feeds, self.spec.hop_s, step)
+        self._present.present = ()
+
+    def _attend(self) -> None:
+        """Senders have come or gone since the last hop."""
+        network = self.status.network
+        if self._present is None or (network["admissions"] == self._admissions).all():
+            return
+        for feed in np.flatnonzero(network["admissions"] != self._admissions):
+            if network["admissions"][feed] & 1:  # odd: somebody is there
+                self.separator.reset(int(feed))
+                self.features.reset(int(feed))
+        self._admissions[:] = network["admissions"]
+        self._present.present = tuple(int(f) for f in np.flatnonzero(self._admissions & 1))
 
     def _hop(self, hop: Any, record: Any, deadline_s: float) -> None:
         """One hop, from samples to stems and features."""
@@ -136,12 +171,17 @@ class Pipeline:
             return False
         started_ns = time.monotonic_ns()
         self._listen()
+        self._attend()
         if intake.forget:
             self.separator.reset()
             self.features.reset()
         if intake.flags & FLAG_DISCONTINUITY:
             for feed in range(self.spec.n_feeds):
                 self.features.seam(feed)
+        elif intake.seams:
+            for feed in range(self.spec.n_feeds):
+                if intake.seams >> feed & 1:
+                    self.features.seam(feed)
         record = self.outbox.claim()
         deadline_s = max(intake.arrival_ns, started_ns) * 1e-9 + self._budget_s
         self._hop(intake.hop, record, deadline_s)

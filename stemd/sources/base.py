@@ -24,6 +24,7 @@ class Writer(Protocol):
         first_ns: int,
         arrival_ns: int,
         flags: int = 0,
+        seams: int = 0,
     ) -> None:
         """Take a block, or count it as lost. Neither blocks nor raises.
 
@@ -31,6 +32,7 @@ class Writer(Protocol):
         adc_s : the source's own clock at the first sample.
         first_ns, arrival_ns : CLOCK_MONOTONIC of the first sample, and of the block's arrival here.
         flags : as the host API raised them.
+        seams : a bit for each feed of which a part was invented.
         """
 
 

@@ -16,7 +16,8 @@ import soundfile
 
 from stemd.config import SourceConfig
 from stemd.errors import DeviceError
-from stemd.sources.file import FileSource, StdinSource
+from stemd.sources.file import FileSource
+from stemd.sources.stdin import StdinSource
 from stemd.sources.tone import ToneSource
 
 

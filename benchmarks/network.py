@@ -1,0 +1,106 @@
+"""A sender, a network and a box's door: how late, how heavy, and 50 restarts.
+
+    python benchmarks/network.py                      # loopback, 60 s, the node's weight
+    python benchmarks/network.py --restarts 50        # sender and box killed in random order
+
+Latency is what the network adds: from the sample at the sender's converter (its own block included)
+until the box hands it on; both clocks are this machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.network.support import Box, Ear, Sender, until
+
+TICK_S = 1 / 100
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) * TICK_S
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def way(options: argparse.Namespace) -> None:
+    box = Ear([{"name": "main"}])
+    sender = Sender(box.port, "--tone", 440, *options.sender)
+    try:
+        sender.until_sending()
+        time.sleep(5.0)  # the buffer finds its size
+        pid, started_s = sender.process.pid, time.monotonic()
+        before_s, first = cpu_s(pid), len(box.written)
+        time.sleep(options.seconds)
+        share = (cpu_s(pid) - before_s) / (time.monotonic() - started_s)
+        late_ms = [
+            (arrived - first_ns) * 1e-6 for (_, _, first_ns, _), arrived in box.arrivals(first)
+        ]
+        status = box.status()
+        print(f"node: {100 * share:.1f} % of a core, {resident_mb(pid):.0f} MB resident")
+        quantiles = " / ".join(f"{np.percentile(late_ms, q):.1f}" for q in (50, 99, 99.9))
+        print(f"converter to box, ms p50 / p99 / p99.9: {quantiles}; {len(late_ms)} blocks")
+        told = ("buffer_ms", "late", "concealed", "seams", "offset_error_ms", "way_ms")
+        print(", ".join(f"{key} {status[key][0]:g}" for key in told))
+    finally:
+        sender.end()
+        box.end()
+
+
+def restarts(options: argparse.Namespace) -> None:
+    choose = random.Random(1)
+    settings = ("runtime.realtime=false", "profile=quality")
+    box = Box(*settings).until_up()
+    sender = Sender(box.port, "--tone", 440)
+    times = []
+    try:
+        for i in range(options.restarts):
+            box.until(lambda n: n["present"][0] and n["senders"] == 1, "audio")
+            which = choose.choice(("sender", "sender", "box", "both"))
+            if which in ("sender", "both"):
+                sender.kill()
+            if which in ("box", "both"):
+                box.kill()
+                box = Box(*settings, ports=box.ports).until_up()
+            started_s = time.monotonic()
+            if which in ("sender", "both"):
+                sender = Sender(box.port, "--tone", 440)
+            stamp, there = box.stamp, box
+            until(lambda: there.stamp > stamp + 1, "a status of now")  # noqa: B023
+            box.until(lambda n: n["present"][0] and n["senders"] == 1, f"audio after {which}")
+            times.append(time.monotonic() - started_s)
+            print(f"{i + 1:3d} {which:7s} audio after {times[-1]:5.1f} s", flush=True)
+    finally:
+        sender.end()
+        box.end()
+    left = [p.name for p in Path("/dev/shm").glob("stemd-*")]
+    print(f"longest {max(times):.1f} s; shared memory left: {left or 'none'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--restarts", type=int, default=0)
+    parser.add_argument("sender", nargs="*", help="more options of stemd send, after --")
+    options = parser.parse_args()
+    if options.restarts:
+        restarts(options)
+    else:
+        way(options)
+
+
+if __name__ == "__main__":
+    main()

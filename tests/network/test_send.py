@@ -1,0 +1,205 @@
+"""`stemd send` and a box: what goes in comes out, whoever dies, and strangers change nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemd.wire.uplink import Encoding, Type, pack_header
+
+from .support import Box, Ear, Program, Sender, until
+
+LIGHT = ("runtime.realtime=false", "profile=quality")  # a slow machine is to keep up
+FEEDS = [{"name": "main"}, {"name": "second"}, {"name": "third", "sender": "kept"}]
+
+
+@pytest.fixture
+def box() -> Iterator[Ear]:
+    one = Ear(FEEDS, buffer_start_ms=100, buffer_min_ms=100, buffer_max_ms=900)
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def sender(box: Ear) -> Iterator[Callable[..., Sender]]:
+    started: list[Sender] = []
+
+    def start(*arguments: object) -> Sender:
+        started.append(Sender(box.port, "--insecure", *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_what_goes_in_comes_out_to_the_bit(box, sender, tmp_path: Path, transport: str):
+    noise = np.random.default_rng(5).uniform(-0.5, 0.5, (4 * 48_000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "noise.wav", noise, 48_000, subtype="FLOAT")
+    one = sender(
+        *("--file", tmp_path / "noise.wav", "--encoding", "f32", "--transport", transport),
+        *("--redundancy", 0),
+    )
+    assert one.process.wait(60) == 0
+    network = box.until(lambda n: n["senders"] == 0 and n, "good-bye")
+    audio = box.audio()
+    # The head goes by before there is a session, the buffer's last 100 ms with the good-bye.
+    (first,) = np.flatnonzero((noise[:, 0] == audio[0, 0]) & (noise[:, 1] == audio[1, 0]))
+    sent = noise[first : first + audio.shape[1]].T
+    assert sent.shape[1] == audio.shape[1] > 48_000
+    if network["concealed"][0] == 0:
+        np.testing.assert_array_equal(audio[:2], sent)
+    else:  # this machine stood still: as many are different as are counted, and those faded into
+        different = (audio[:2] != sent).any(axis=0).sum()
+        assert different <= network["concealed"][0] + 240 * network["seams"][0]
+    assert (audio[2:] == 0).all()
+
+
+def test_two_senders_are_two_feeds_of_one_stream(box, sender):
+    sender("--tone", 440, "--name", "a").until_sending()
+    sender("--tone", 1000, "--name", "b", "--encoding", "s16").until_sending()
+    network = box.until(lambda n: n["present"] == [1, 1, 0] and n, "two")
+    assert network["sender"][:2] == ["a", "b"]
+    assert sum(network["drives"]) == 1
+    n = sum(len(one[0]) for one in box.written)
+    until(lambda: sum(len(one[0]) for one in box.written) > n + 72_000, "a second and a half")
+    audio = box.audio()[:, -24_000:]
+    for channel, hz in ((0, 440), (1, 440), (2, 1000), (3, 1000)):
+        spectrum = np.abs(np.fft.rfft(audio[channel] * np.hanning(24_000)))
+        assert abs(np.argmax(spectrum) * 2 - hz) < 5
+    assert (audio[4:] == 0).all()
+
+
+def test_a_feed_too_many_is_refused_and_one_that_is_kept_is_not_given_away(box, sender):
+    sender("--tone", 100, "--name", "a").until_sending()
+    sender("--tone", 100, "--name", "b").until_sending()
+    third = sender("--tone", 100, "--name", "c")
+    until(lambda: [line for line in third.lines if "feeds: got one more" in line], "refusal")
+    assert "kept for kept" in "".join(third.lines)
+    sender("--tone", 100, "--name", "kept").until_sending()
+    box.until(lambda n: n["sender"][2] == "kept" and n["present"][2], "its feed")
+    sender("--tone", 100, "--name", "d", "--rate", 44_100)
+    box.until(lambda n: n["refused"] >= 2, "refusals")
+
+
+def test_who_would_make_the_others_late_is_refused():
+    box = Ear(FEEDS, limit=1)
+    senders = [Sender(box.port, "--insecure", "--tone", 100, "--name", name) for name in "ab"]
+    try:
+        box.until(lambda n: n["senders"] == 1 and n["refused"] >= 1, "one in, one refused")
+        lines = senders[0].lines + senders[1].lines
+        assert any("feeds: got 2, expected 1 at most" in line for line in lines)
+    finally:
+        for one in senders:
+            one.end()
+        box.end()
+
+
+def test_a_sender_that_was_killed_finds_its_place_again(box, sender):
+    first = sender("--tone", 440, "--name", "pi")
+    first.until_sending()
+    box.until(lambda n: n["present"][0], "audio")
+    first.kill()
+    sender("--tone", 440, "--name", "pi").until_sending()
+    network = box.until(lambda n: n["senders"] == 1 and n["present"][0] and n, "audio again")
+    assert network["sender"][0] == "pi"
+
+
+def test_strangers_and_forgers_change_nothing(box, sender):
+    sender("--tone", 440, "--name", "pi").until_sending()
+    before = box.until(lambda n: n["present"][0] and n, "audio")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as enemy:
+        place = ("127.0.0.1", box.port)
+        random = np.random.default_rng(0)
+        for i in range(600):
+            header = pack_header(
+                Type.AUDIO,
+                session=int(random.integers(1 << 62)),
+                counter=i,
+                t_ns=0,
+                channels=2,
+                encoding=Encoding.S16,
+                frames=8,
+            )
+            enemy.sendto(header + bytes(32), place)
+            enemy.sendto(random.bytes(int(random.integers(0, 1400))), place)
+    with socket.socket() as enemy:  # and somebody who is no ZeroMQ
+        enemy.connect(place)
+        enemy.sendall(b"GET / HTTP/1.0\r\n\r\n" + bytes(1000))
+    after = box.until(lambda n: n["strangers"] >= before["strangers"] + 600 and n, "counts")
+    assert after["present"][0] == 1
+    assert after["forged"] == before["forged"]
+
+
+def test_a_sender_says_what_is_wrong_and_leaves(tmp_path: Path):
+    for arguments, sentence, code in (
+        (["--channels", 0], "--channels: got 0, expected 1 to 64", 101),
+        (["--channels", 64], "--channels: got 64 with redundancy 1", 101),
+        (["--status", "nowhere"], "--status: got 'nowhere', expected host:port", 101),
+        (["--file", tmp_path / "none.wav"], "expected a sound file", 105),
+        (["--device", "no such device"], "source.device: got", 105),
+    ):
+        one = Program("send", "127.0.0.1:9", "--insecure", "--status", "off", *arguments)
+        assert one.process.wait(30) == code
+        one.end()
+        assert sentence in one.lines[-1], one.lines
+    one = Program("send")
+    assert one.process.wait(30) == 2
+
+
+def test_standard_input_is_a_source(box, tmp_path: Path):
+    import subprocess
+    import sys
+
+    pcm = struct.pack("<2h", 8000, -8000) * 48_000
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "stemd", "send", f"127.0.0.1:{box.port}", "--insecure"),
+            *("--stdin", "--status", "off", "--name", "pipe"),
+        ],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ},
+    )
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        for _ in range(4):
+            pipe.write(pcm)
+            pipe.flush()
+            time.sleep(0.9)
+    assert process.wait(20) == 0
+    network = box.until(lambda n: "pipe" in n["sender"] and n, "pipe")
+    assert network["received"][network["sender"].index("pipe")] > 100
+
+
+def test_a_box_that_was_killed_is_found_again():
+    one = Box(*LIGHT)
+    sender = None
+    try:
+        one.until_up()
+        sender = Sender(one.port, "--insecure", "--tone", 440)
+        sender.until_sending()
+        one.kill()
+        until(lambda: sender.status()["state"] == "SEARCHING", "notice")
+        two = Box(*LIGHT, ports=one.ports)
+        try:
+            two.until_up()
+            two.until(lambda n: n["present"][0], "audio")
+            assert sender.status()["sessions"] == 2
+        finally:
+            two.end()
+        assert sender.process.poll() is None
+        until(lambda: sender.status()["state"] == "SEARCHING", "a box that ends says so", 2.0)
+    finally:
+        one.end()
+        if sender is not None:
+            assert sender.end() == 0
