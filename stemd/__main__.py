@@ -12,17 +12,17 @@ def main() -> None:
         from stemd.send.command import main as send_main
 
         sys.exit(send_main(sys.argv[2:]))
+    from stemd.cli import main as cli_main
+
     try:
-        from stemd.cli import main as cli_main
+        cli_main()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("stemd"):
-            raise
+            raise  # a mistake of ours
         sys.stderr.write(
             f"stemd: got no {error.name} here, expected it: pip install 'stemd[daemon]'\n"
         )
         sys.exit(102)
-
-    cli_main()
 
 
 if __name__ == "__main__":

@@ -171,8 +171,22 @@ def _facts(status: dict[str, Any], about: About) -> Table:
                 f"{step['0.5'] / 1e3:.2f} p99 {step['0.99'] / 1e3:.2f} of {hop_ms:.2f} ms",
             ),
         ]
+    facts += _senders(status.get("network", {}))
     facts += _inserts(status["inserts"])
     return _pairs(facts)
+
+
+def _senders(network: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who sends, how long is waited for it, and what had to be invented; nothing without a door."""
+    if not network.get("endpoint"):
+        return []
+    rows = [
+        f"{name}  buffer {network['buffer_ms'][i]:.0f} ms, invented {network['concealed'][i]}, "
+        f"late {network['late'][i]}{'' if network['sealed'][i] else ', in clear'}"
+        for i, name in enumerate(network["sender"])
+        if network["present"][i]
+    ]
+    return [("senders", rows[0] if rows else "nobody yet"), *(("", row) for row in rows[1:])]
 
 
 def _inserts(inserts: dict[str, Any]) -> list[tuple[str, str]]:

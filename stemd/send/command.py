@@ -209,6 +209,14 @@ def _source(options: argparse.Namespace, hello: Hello) -> Source:
     )
     # Waking up costs a small machine more than what is to be done then.
     channels, frames = hello.channels, max(hello.frames, PERIOD)
+    try:
+        return _made(config, channels, frames)
+    except ModuleNotFoundError as error:
+        expected = "--stdin, or pip install 'stemd[send]'" if error.name == "pyaudio" else "--stdin"
+        raise ConfigError(f"source: got no {error.name} here, expected {expected}") from error
+
+
+def _made(config: SourceConfig, channels: int, frames: int) -> Source:
     if config.kind == "tone":
         from ..sources.tone import ToneSource
 
@@ -226,9 +234,9 @@ def _source(options: argparse.Namespace, hello: Hello) -> Source:
         from ..sources.file import FileSource
 
         source = FileSource(config, channels, frames)
-        rate = source.rate_of(options.file)
-        if rate != options.rate:
-            raise ConfigError(f"--rate: got {options.rate}, expected the file's, {rate}")
+        rate = source.rate_of(config.path)
+        if rate != config.samplerate:
+            raise ConfigError(f"--rate: got {config.samplerate}, expected the file's, {rate}")
         return source
     from ..sources.device import DeviceSource
 
