@@ -31,7 +31,7 @@ PAGES = {
     page: (ROOT / page).read_text("utf-8")
     for page in (
         *("README.md", "docs/platforms.md", "docs/models.md", "docs/mappings.md"),
-        "docs/operate.md",
+        *("docs/operate.md", "docs/start.md", "docs/console.md", "docs/tuning.md"),
         *("bridge/README.md", "benchmarks/features.md"),
     )
 }

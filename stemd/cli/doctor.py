@@ -163,6 +163,8 @@ def ports(config: Config) -> Iterator[Finding]:
     if config.osc.enabled and config.osc.listen:
         host, port = split_endpoint(config.osc.listen)
         yield port_free(host, port, socket.SOCK_DGRAM, "osc")
+    if config.console.enabled:
+        yield port_free(config.console.bind, config.console.port, socket.SOCK_STREAM, "console")
     if config.osc.enabled and config.osc.query_port:
         yield port_free("127.0.0.1", config.osc.query_port, socket.SOCK_STREAM, "osc")
 

@@ -210,6 +210,9 @@ def endpoints(config: Config) -> tuple[tuple[str, str], ...]:
         browse = f"; OSCQuery on {config.osc.query_port}" if config.osc.query_port else ""
         targets = ", ".join(config.osc.targets) or "nobody"
         places.append(("OSC", f"to {targets}{words}{control}{browse}"))
+    if config.console.enabled:
+        host = f"[{config.console.bind}]" if ":" in config.console.bind else config.console.bind
+        places.append(("console", f"http://{host}:{config.console.port}/"))
     if config.output.enabled:
         places.append(("output", config.output.device or "default device"))
     return tuple(places)

@@ -75,6 +75,7 @@ async def _open(server: Server, host: str, port: int, role: Role) -> bool:
         role.reason(f"console.port: got {where}:{port} ({error.strerror}), expected a free port")
         return False
     role.reason("")
+    role.note([f"console: http://{where}:{port}/"])
     Status.set_text(role.section, "endpoint", f"http://{where}:{port}/")
     return True
 
