@@ -2,10 +2,12 @@
 
     python -m models.clips --samples ../shared/samples --pool ../takes/train --folder ../clips
 
-Four kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
-vocals, bass and other of a pool, or alone; a stretch of a pool, remixed, of which no stroke is
-known by name. Where the score is silent (recorded songs, loops), onsets are those that an offline
-detector finds in the isolated stem. A clip depends on (seed, part, index) and the pool alone.
+Five kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
+vocals, bass and other of a pool, or alone, or strokes that keep no time; a stretch of a pool,
+remixed, of which no stroke is known by name. Most drummers play kits bent out of shape
+(`models.render.wild`): there are few to be had, and many out there. Where the score is silent
+(recorded songs, loops), onsets are those that an offline detector finds in the isolated stem. A
+clip depends on (seed, part, index) and the pool alone.
 """
 
 import argparse
@@ -18,29 +20,60 @@ from benchmarks.features.material import annotate
 from benchmarks.features.truth import STEMS, energy_after, from_score, merged
 from models.library import PARTS, SAMPLERATE, Library
 from models.render import Renderer, desk, stage
+from models.render.audio import add, gain, log_uniform, pan, stereo
+from models.render.drums import LEVELS_DB
 from models.render.grammar import STYLES, draw_plan
+from models.render.kits import draw_kit
 from models.render.score import Part, Score
+from models.render.wild import wild_kit
 from models.takes import FULL_SCALE, Takes, draw_ratio
 
-KINDS = {"score": 0.2, "drums": 0.25, "pool": 0.2, "solo": 0.35}
+KINDS = {"score": 0.14, "drums": 0.4, "pool": 0.12, "solo": 0.22, "strokes": 0.12}
+WILD = 0.8  # of the kits that train
 # What the net is to tell apart; the first three are told, the others keep them from being told.
 STROKES = ("kick", "snare", "hihat", "drum", "cymbal")
 ROLES = {
     "kick": 0, "snare": 1, "clap": 1, "rim": 1, "brush": 1, "hat": 2, "open": 2, "tom": 3,
     "percussion": 3, "ride": 4, "crash": 4, "shaker": 4,
 }  # fmt: skip
+STRUCK = {
+    "kick": 0.22, "snare": 0.2, "clap": 0.05, "rim": 0.04, "hat": 0.18, "open": 0.05, "ride": 0.05,
+    "crash": 0.04, "tom": 0.08, "shaker": 0.03, "percussion": 0.06,
+}  # how often, when nobody keeps time  # fmt: skip
 DRUMS = STEMS.index("drums")
 STROKE_DB, CLASS_DB = 34.0, 20.0  # softer than the loudest, or the loudest of its class: not asked
 MASKED_DB = 20.0  # below the mixture at that moment: not asked of the mixture
 
 
-def drummed(rng, renderer, takes, n):
+def strokes(rng, drummer, n, acoustic, part):
+    """Strokes at random times, alone or two at once, (2, n): what no pattern gives away."""
+    kit = drummer.kit(rng, drummer.library, drummer.pool, acoustic)
+    chance = np.array([STRUCK[role] for role in STRUCK])
+    loud = {role: gain(LEVELS_DB[role] + rng.normal(0, 2.5)) for role in STRUCK}
+    out = np.zeros((2, n), np.float32)
+    shortest = rng.uniform(0.07, 0.35)
+    at = int(0.2 * SAMPLERATE)
+    while at < n:
+        for role in rng.choice(list(STRUCK), int(rng.choice((1, 1, 2))), False, chance):
+            force = float(rng.uniform(0.2, 1) if rng.random() < 0.5 else 1.0)
+            take, level = kit[role].strike(rng, force)
+            here = at + int(rng.exponential(0.003) * SAMPLERATE)
+            add(out, here, stereo(take), pan(kit[role].place) * (level * loud[role]))
+            part.hit(here, take, str(role), force, level * loud[role])
+        at += int(log_uniform(rng, shortest, 4 * shortest) * SAMPLERATE)
+    return out
+
+
+def drummed(rng, renderer, takes, n, random=False):
     """(tracks (5, 2, n), score) of a drum track, over a stretch of the pool if there are takes; the
     score knows the drums only."""
     plan = draw_plan(rng, n)
     acoustic = rng.random() < STYLES[plan.style].acoustic
-    part = Part(n)
-    audio, _ = renderer.drummer.groove(rng, plan, n, acoustic, part)
+    part, drummer = Part(n), renderer.drummer
+    if random:
+        audio = strokes(rng, drummer, n, acoustic, part)
+    else:
+        audio, _ = drummer.groove(rng, plan, n, acoustic, part)
     stems = np.zeros((4, 2, n), np.float32)
     if takes is not None:
         stems = takes._cut(rng, n, range(4), draw_ratio(rng, 3))
@@ -108,10 +141,13 @@ def strokes_of(score):
 def make(rng, renderer, takes, n):
     """(tracks (5, 2, n), onsets, strokes) of one clip."""
     kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    wild = renderer.library.part == "train" and rng.random() < WILD
+    renderer.drummer.kit = wild_kit if wild else draw_kit
     if kind == "score":
         tracks, score = renderer.take_with_score(rng, n)
-    elif kind in ("drums", "solo"):
-        tracks, score = drummed(rng, renderer, takes if kind == "drums" else None, n)
+    elif kind != "pool":
+        over = takes if kind == "drums" or (kind == "strokes" and rng.random() < 0.6) else None
+        tracks, score = drummed(rng, renderer, over, n, kind == "strokes")
     else:
         tracks, score = takes._clip(rng, n), None
     return tracks, onsets_of(tracks, score), strokes_of(score)

@@ -140,6 +140,7 @@ class Drummer:
         drums = [e for e in library.entries if e["stem"] == "drums"]
         self.pool = Pool.of([e for e in drums if e["kind"] == "one-shot"])
         self.loops = [e for e in drums if e["kind"] == "loop" and e["length"] > SAMPLERATE]
+        self.kit = draw_kit  # where kits come from
 
     def play(self, rng, plan, n, acoustic, told=DEAF):
         """(audio (2, n), kicks): a part, and the samples where its kick hits, for the sidechain."""
@@ -155,7 +156,7 @@ class Drummer:
 
     def groove(self, rng, plan, n, acoustic, told=DEAF):
         """One-shots on the grid."""
-        kit = draw_kit(rng, self.library, self.pool, acoustic)
+        kit = self.kit(rng, self.library, self.pool, acoustic)
         groove = GROOVES[plan.style if rng.random() < 0.85 else pick(rng, sorted(GROOVES))]
         lines = self._lines(rng, groove)
         levels = {role: gain(LEVELS_DB[role] + rng.normal(0, 2.5)) for role in LEVELS_DB}
@@ -207,7 +208,7 @@ class Drummer:
                     if role == "open":  # the foot closes it
                         take = fade_out(take[:, : int(plan.beat_length * 0.55)].copy(), 800)
                     add(out, at, stereo(take), pan(kit[role].place) * (loud * levels[role]))
-                    told.hit(at, take, role, force, loud * levels[role])
+                    told.hit(at, take, kit[role].role or role, force, loud * levels[role])
                     if role == "kick":
                         kicks.append(at)
         return out, kicks

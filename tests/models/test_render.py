@@ -23,6 +23,7 @@ from models.render import (
     sections,
     stage,
     voices,
+    wild,
 )
 from stemd.spec import STEMS
 from tests.models import tinypack
@@ -451,3 +452,34 @@ def test_ducking_gives_way_to_kicks_only():
     assert (curve[:9_990] == 1).all()
     assert curve[10_000:11_000].min() < 0.85
     assert (curve[30_000:] == 1).all()
+
+
+def test_temple_blocks_are_played_as_kicks_and_told_as_what_they_are(libraries):
+    library = libraries["train"]
+    entries = [e for e in library.entries if e["kind"] == "one-shot"]
+    kick = next(e for e in entries if kits.role_of(e) == "kick")
+    blocks = kick | {"instrument": "temple blocks", "path": "drums/x/temple_blocks_1.ogg"}
+    assert kits.role_of(blocks) == "kick"
+    pool = kits.Pool.of([blocks])
+    seen = {kits.draw_kit(rng(i), library, pool, True)["kick"].role for i in range(5)}
+    assert seen == {"percussion"}
+    assert kits.draw_kit(rng(0), library, kits.Pool.of(entries), True)["kick"].role == ""
+
+
+def test_wild_kits_have_every_role_bent_and_clean(libraries):
+    library = libraries["train"]
+    pool = kits.Pool.of([e for e in library.entries if e["kind"] == "one-shot"])
+    bright = set()
+    for seed in range(4):
+        kit = wild.wild_kit(rng(3, seed), library, pool, True)
+        again = wild.wild_kit(rng(3, seed), library, pool, True)
+        assert set(kits.KIT_ROLES) < set(kit)
+        for role, piece in kit.items():
+            for takes, same in zip(piece.layers, again[role].layers, strict=True):
+                for take, one in zip(takes, same, strict=True):
+                    np.testing.assert_array_equal(take, one)
+                    assert take.shape[0] == 2
+                    assert 0.9 < np.abs(take).max() <= 1.0
+        snare = kit["snare"].layers[-1][0][0]
+        bright.add(round(float(np.square(np.diff(snare)).sum() / np.square(snare).sum()), 2))
+    assert len(bright) == 4  # the pack has one snare
