@@ -32,10 +32,11 @@ MAX_PREFIX = 64  # characters; a bundle of 1400 bytes must still hold an address
 MAX_MAPPINGS = 128  # what one hop has time for, with room to spare
 MAX_ARGUMENTS = 16
 MAX_ADDRESS = 256  # characters
+MAX_STREAM_NAME = 9  # VBAN has 16 bytes, and "-vocals" needs seven of them
 MIDI_STEMS = ("vocals", "bass", "other")  # whose notes are played; the drums have their own channel
 NATIVE_RATES = (44_100, 48_000)  # what models are trained for; other rates go through soxr
 
-Kind = Literal["auto", "device", "file", "tone", "demo", "stdin", "network", "none"]
+Kind = Literal["auto", "device", "jack", "file", "tone", "demo", "stdin", "network", "none"]
 
 
 def _between(low: float, high: float) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class SourceConfig:
     """Where audio comes from."""
 
     # auto: the default input device, or the demo loop where there is none.
+    # jack: ports stemd:in_L and stemd:in_R of JACK or PipeWire, for others to connect.
     # network: what `stemd send` brings, see [network].
     # none: no stream at all; the daemon is there for DAW plugins, see [inserts].
     kind: Kind = "auto"
@@ -301,6 +303,17 @@ class RecordConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramsConfig:
+    """Stems as plain audio in UDP packets, a stereo stream each, for programs that take such."""
+
+    vban: tuple[str, ...] = ()  # host:port; Voicemeeter and PipeWire listen on 6980
+    reastream: tuple[str, ...] = ()  # host:port; ReaStream listens on 58710
+    stems: tuple[str, ...] = field(default=STEMS, metadata={"choices": SOURCES})
+    name: str = "stemd"  # of the streams: "stemd-vocals" …; at most 9 characters
+    feed: str = ""  # empty: the first
+
+
+@dataclass(frozen=True, slots=True)
 class InsertsConfig:
     """DAW plugins that send a track and get its stems back, each a feed of its own."""
 
@@ -369,6 +382,7 @@ class Config:
     midi: MidiConfig = field(default_factory=MidiConfig)
     mapping: tuple[MappingConfig, ...] = ()
     output: OutputConfig = field(default_factory=OutputConfig)
+    datagrams: DatagramsConfig = field(default_factory=DatagramsConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     inserts: InsertsConfig = field(default_factory=InsertsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
@@ -721,6 +735,7 @@ def _check(config: Config, where: _Where) -> None:
         split_endpoint(target, f"osc.targets[{i}]", where)
     for i, target in enumerate(config.osc.text_targets):
         split_endpoint(target, f"osc.text_targets[{i}]", where)
+    _check_datagrams(config, where)
     for i, network in enumerate(config.osc.allow):
         try:
             ipaddress.ip_network(network, strict=False)
@@ -776,6 +791,19 @@ def _check_inserts(config: Config, where: _Where) -> None:
             if getattr(config, name).enabled:
                 expected = "false where source.kind is 'none': there is no stream"
                 raise where.error(f"{name}.enabled", True, expected)
+
+
+def _check_datagrams(config: Config, where: _Where) -> None:
+    datagrams = config.datagrams
+    for key in ("vban", "reastream"):
+        for i, target in enumerate(getattr(datagrams, key)):
+            split_endpoint(target, f"datagrams.{key}[{i}]", where)
+    if not _NAME.fullmatch(datagrams.name) or len(datagrams.name) > MAX_STREAM_NAME:
+        raise where.error(
+            "datagrams.name", datagrams.name, f"1 to {MAX_STREAM_NAME} of a-z 0-9 - _"
+        )
+    if datagrams.feed and datagrams.feed not in [f.name for f in config.feed]:
+        raise where.error("datagrams.feed", datagrams.feed, "the name of a feed")
 
 
 def _check_midi(config: Config, where: _Where) -> None:

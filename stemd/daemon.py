@@ -263,8 +263,8 @@ class Daemon:
 
             rate = FileSource.rate_of(source.path if source.kind == "file" else DEMO)
             source = dataclasses.replace(source, samplerate=rate)
-        self._follow_rate = source.kind == "device" and source.samplerate == 0
-        if self._follow_rate:
+        self._follow_rate = source.kind in ("device", "jack") and source.samplerate == 0
+        if self._follow_rate and source.kind == "device":
             # A device that is not there yet tells its rate when it comes: see `_rate_changed`.
             with contextlib.suppress(DeviceError):
                 device = choose(devices, "input", source.device, source.host_api, "source")

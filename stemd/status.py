@@ -148,6 +148,8 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("osc_clients", "<i8"),
         ("midi_sent", "<i8"),
         ("midi_dropped", "<i8"),  # messages there was no port for
+        ("datagrams_sent", "<i8"),  # packets of VBAN and ReaStream
+        ("datagrams_errors", "<i8"),  # packets the system refused
         ("requests", "<i8"),
         ("refused", "<i8"),
         ("strangers", "<i8"),  # connections without a key, or with one that is not on the list

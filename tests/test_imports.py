@@ -83,7 +83,7 @@ FOREIGN: dict[str, set[str]] = {
         *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
         *{"prometheus_client", "pynvml", "mido", "wsproto"},
     },
-    "sources": {"pyaudio", "soundfile", "soxr", "samplerate", "zmq"},
+    "sources": {"jack", "pyaudio", "soundfile", "soxr", "samplerate", "zmq"},
     "processors": {"soxr", "samplerate"},
     "roles": {"zmq", "soxr"},  # publish owns every socket, capture every rate conversion
     "console": {"aiohttp"},

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Build stemd Insert and put it where hosts look: ~/.vst3, ~/.clap, ~/.lv2.
+# Build stemd Insert and stemd Receiver and put them where hosts look: ~/.vst3, ~/.clap, ~/.lv2.
 #
-#   bridge/plugin/build.sh            install what is missing, build, link the bundles
-#   bridge/plugin/build.sh tests      build only, with the tests' programs; links nothing
+#   bridge/plugin/build.sh            install what is missing, build, copy the bundles
+#   bridge/plugin/build.sh jack       the same, and programs for JACK into ~/.local/bin
+#   bridge/plugin/build.sh tests      build only, with the tests' programs; copies nothing
 #
 # DPF_DIR=... takes another DPF than Debian's; JOBS=... compilers at once.
 set -euo pipefail
@@ -21,6 +22,8 @@ missing() {
     [ -f "$dpf/cmake/DPF-plugin.cmake" ] || echo dpf-source
     pkg-config --exists libzmq 2>/dev/null || echo libzmq3-dev
     pkg-config --exists nlohmann_json 2>/dev/null || echo nlohmann-json3-dev
+    pkg-config --exists samplerate 2>/dev/null || echo libsamplerate0-dev
+    [ "$jack" = OFF ] || pkg-config --exists jack 2>/dev/null || echo libjack-jackd2-dev
 }
 
 install_missing() {
@@ -38,12 +41,17 @@ install_missing() {
         "${packages[@]}" >/dev/null || stop "apt could not install: ${packages[*]}"
 }
 
+tests=OFF jack=OFF
+case "${1:-}" in
+    tests) tests=ON ;;
+    jack) jack=ON ;;
+    "") ;;
+    *) stop "got '$1', expected tests, jack or nothing" ;;
+esac
 install_missing
-tests=OFF
-[ "${1:-}" = tests ] && tests=ON
 mkdir -p "$out"
 {
-    cmake -S bridge/plugin -B "$out" -DDPF_DIR="$dpf" -DSTEMD_PLUGIN_TESTS=$tests
+    cmake -S bridge/plugin -B "$out" -DDPF_DIR="$dpf" -DSTEMD_PLUGIN_TESTS=$tests -DSTEMD_PLUGIN_JACK=$jack
     cmake --build "$out" -j "${JOBS:-$(nproc)}"
 } >"$out/build.log" 2>&1 || { tail -40 "$out/build.log" >&2; stop "build failed: $out/build.log"; }
 [ $tests = OFF ] || exit 0
@@ -55,6 +63,9 @@ place() {
     cp -r "$1" "$2/"
     say "$2/$(basename "$1")"
 }
-place "$out/bin/stemd-insert.vst3" "$HOME/.vst3"
-place "$out/bin/stemd-insert.clap" "$HOME/.clap"
-place "$out/bin/stemd-insert.lv2" "$HOME/.lv2"
+for plugin in insert receiver; do
+    place "$out/bin/stemd-$plugin.vst3" "$HOME/.vst3"
+    place "$out/bin/stemd-$plugin.clap" "$HOME/.clap"
+    place "$out/bin/stemd-$plugin.lv2" "$HOME/.lv2"
+    [ $jack = OFF ] || place "$out/bin/stemd-$plugin" "$HOME/.local/bin"
+done

@@ -34,6 +34,11 @@ def make_source(
 
         stall_s = links.config.runtime.stall_ms * 1e-3
         return DeviceSource(config, channels, blocksize, stall_s, links.follow_rate)
+    if config.kind == "jack":
+        from ..sources.jack_ports import JackSource
+
+        stall_s = links.config.runtime.stall_ms * 1e-3
+        return JackSource(config, channels, blocksize, stall_s, links.follow_rate)
     if config.kind == "tone":
         from ..sources.tone import ToneSource
 

@@ -23,6 +23,7 @@ from ..hatch import Hatch
 from ..outbox import Outbox
 from ..shared import text
 from ..sinks.control import ControlServer
+from ..sinks.datagrams import DatagramSink
 from ..sinks.hatch import HatchServer
 from ..sinks.midi import MidiSink
 from ..sinks.osc import OscSink, Vitals
@@ -31,6 +32,7 @@ from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status, step_bucket
 from .keyring import Keyring, forget_local, leave_local
 from .links import Links, Role
+from .rendezvous import StreamNotice
 from .scene import settings_of
 
 if TYPE_CHECKING:
@@ -108,8 +110,11 @@ class Publish:
         self._osc: OscSink | None = None
         self._midi: MidiSink | None = None
         self._mapping: MappingSink | None = None
+        self._datagrams: DatagramSink | None = None
         self._keyring: Keyring | None = None
         self._left = False  # a way in for this user's programs
+        self._notice: StreamNotice | None = None
+        self._unfound = ""  # why receivers do not find us by themselves
         self._closed: dict[str, str] = {}  # what could not be opened, and why
         self._retry_at = 0.0
         self._serve_at = 0.0
@@ -120,8 +125,13 @@ class Publish:
     @property
     def reason(self) -> str:
         """What is missing, and why; empty when all is well."""
-        lines = [*self._closed.values(), *(self._osc.unresolved if self._osc else ())]
-        lines += [sink.reason for sink in (self._midi, self._mapping) if sink and sink.reason]
+        lines = [
+            *self._closed.values(),
+            *filter(None, [self._unfound]),
+            *(self._osc.unresolved if self._osc else ()),
+        ]
+        sinks = (self._midi, self._mapping, self._datagrams)
+        lines += [sink.reason for sink in sinks if sink and sink.reason]
         return "; ".join(lines)
 
     @property
@@ -145,6 +155,9 @@ class Publish:
             self._midi = self._open_midi()
         if self._config.mapping and self._mapping is None:
             self._mapping = self._open_mapping()
+        datagrams = self._config.datagrams
+        if (datagrams.vban or datagrams.reastream) and self._datagrams is None:
+            self._datagrams = DatagramSink(self._spec, self._feeds, datagrams)
         self._retry_at = time.monotonic() + RETRY_S
 
     def write(self, hop: Any) -> None:
@@ -164,6 +177,8 @@ class Publish:
             self._midi.write(hop)
         if self._mapping:
             self._mapping.write(hop)
+        if self._datagrams:
+            self._datagrams.write(hop)
 
     def service(self) -> bool:
         """Let OSC keep its rhythm; serve clients, where the answer is True, every `WAIT_S`."""
@@ -207,6 +222,9 @@ class Publish:
         if self._osc:
             section["osc_received"] = self._osc.received
             section["osc_clients"] = self._osc.clients
+        if self._datagrams:
+            section["datagrams_sent"] = self._datagrams.sent
+            section["datagrams_errors"] = self._datagrams.errors
         if self._midi:
             section["midi_sent"] = self._midi.sent
             section["midi_dropped"] = self._midi.errors
@@ -222,13 +240,16 @@ class Publish:
     def close(self) -> None:
         """Close every socket; returns soon, whoever is at the other end."""
         # A mapping may end its notes through the MIDI port.
-        for sink in (self._mapping, self._midi, self._osc, self._control, self._zeromq):
+        sinks = (self._mapping, self._midi, self._osc, self._control, self._zeromq)
+        for sink in (*sinks, self._datagrams):
             if sink:
                 sink.close()
         if self._keyring:
             self._keyring.close()
         if self._left:
             forget_local(self._config.zeromq.control_port)
+        if self._notice:
+            self._notice.close()
         self._operations.close()
         self._context.term()
 
@@ -298,7 +319,7 @@ class Publish:
 
     def _open_zeromq(self) -> ZeroMQSink:
         config = self._config.zeromq
-        return ZeroMQSink(
+        sink = ZeroMQSink(
             self._context,
             config.bind,
             config.audio_port,
@@ -310,6 +331,23 @@ class Publish:
             self._keyring,
             self._config.security.max_peers,
         )
+        self._announce(sink)
+        return sink
+
+    def _announce(self, sink: ZeroMQSink) -> None:
+        """Receiver plugins on this machine find the stream by themselves; others are told."""
+        bind = self._config.zeromq.bind
+        host = "127.0.0.1" if bind in ("0.0.0.0", "*") else bind
+        facts = {
+            "stream": f"tcp://{host}:{sink.audio_port}",
+            "hop": self._spec.hop_length,
+            "curve": self._keyring.public if self._keyring else "",
+        }
+        try:
+            self._notice = StreamNotice(self._config.inserts.session, facts)
+            self._unfound = ""
+        except (DeviceError, OSError) as error:
+            self._unfound = str(error)
 
     def _open_control(self) -> ControlServer:
         config = self._config.zeromq

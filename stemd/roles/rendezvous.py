@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
-from ..wire.plugin import default_endpoint, discovery_file, runtime_directory
+from ..wire.plugin import default_endpoint, discovery_file, runtime_directory, stream_file
 
 FALLBACK_PORT = 5580  # plus the session, where there are no local sockets
 
@@ -49,10 +49,7 @@ class Rendezvous:
 
     def announce(self, facts: dict[str, Any]) -> None:
         """Write the discovery file, whole or not at all."""
-        fresh = self._file.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(facts, file)
-        os.replace(fresh, self._file)
+        _write(self._file, facts)
 
     def close(self) -> None:
         """Take the file away and let others have the session."""
@@ -80,6 +77,39 @@ class Rendezvous:
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
+
+
+class StreamNotice:
+    """The file that tells receivers on this machine where the stream is.
+
+    Of two daemons of one session the last is found; each takes away its own file only.
+
+    Raises
+    ------
+    DeviceError
+        When the directory is not ours alone.
+    """
+
+    def __init__(self, session: int, facts: dict[str, Any]) -> None:
+        self._file = stream_file(session)
+        claim(self._file.parent)
+        _write(self._file, {**facts, "session": session, "pid": os.getpid()})
+
+    def close(self) -> None:
+        """Take the file away, when it is still ours."""
+        try:
+            if json.loads(self._file.read_bytes()).get("pid") == os.getpid():
+                self._file.unlink()
+        except (OSError, ValueError, AttributeError):
+            return  # somebody else's, or nobody's
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    """Whole or not at all, for our eyes only."""
+    fresh = path.with_suffix(".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(facts, file)
+    os.replace(fresh, path)
 
 
 def claim(directory: Path) -> None:

@@ -40,6 +40,11 @@ class OscSender:
         self.sent = 0
         self.errors = 0
 
+    @property
+    def targets(self) -> int:
+        """How many there are."""
+        return len(self._targets)
+
     def send(self, packet: Any, but: Any = None) -> None:
         """One datagram to each target, except the one whose address is `but`."""
         for target in self._targets:

@@ -231,3 +231,8 @@ def local_file(port: int) -> Path:
     Public key of the daemon; secret key of the pair that may do everything.
     """
     return runtime_directory() / f"control-{port}.key"
+
+
+def stream_file(session: int) -> Path:
+    """What tells receivers where a session's stream is."""
+    return runtime_directory() / f"stream-{session}.json"

@@ -139,6 +139,25 @@ def test_a_device_that_is_not_there_is_waited_for(server: JackServer) -> None:
         daemon.stop()
 
 
+def test_jack_ports_of_our_own_take_what_others_connect(server: JackServer, feed: Any) -> None:
+    with running("source.kind=jack", "source.timeline=content") as it:
+        ports = server.ports()
+        assert "stemd-in:in_L" in ports
+        assert "stemd-in:in_R" in ports
+        assert not it.collect(0.3).mix(0).any()  # nobody has connected anything
+        for side, port in (("L", "feed:out_1"), ("R", "feed:out_2")):
+            subprocess.run(["jack_connect", port, f"stemd:in_{side}"], check=True, env=server.env())
+        it.collect(0.5)  # a connection at a time: between the two, one side is silent
+        sink = it.collect(1.0)
+        mix = sink.mix(0)
+        lost = int(it.status.separate["lost_input"])
+    n = counter(mix[0])
+    assert (np.diff(n) == 1).all()
+    np.testing.assert_array_equal(mix[1], -mix[0])
+    np.testing.assert_allclose(sink.stems(0).sum(axis=0), mix, atol=1e-6, rtol=0)
+    assert lost == 0
+
+
 LISTENER = """
 import sys, jack, numpy as np
 heard = []

@@ -138,7 +138,7 @@ clap_process_status CLAP_ABI process(const clap_plugin_t* plugin, const clap_pro
     clap_process_t without_audio = *given;
     without_audio.audio_inputs = &no_input;
     without_audio.audio_outputs = no_output;
-    without_audio.audio_inputs_count = 1;
+    without_audio.audio_inputs_count = DISTRHO_PLUGIN_NUM_INPUTS / 2;
     without_audio.audio_outputs_count = stemd::kStems;
     without_audio.in_events = given->in_events ? &changes : nullptr;
     stemd::host_block = &block;

@@ -140,16 +140,8 @@ bool Client::open(const Endpoint& endpoint) {
     set(socket_, ZMQ_RECONNECT_IVL_MAX, 1000);
     const int64_t most = int64_t(wire::kMaxFrames) * kOutputs * 4;
     zmq_setsockopt(socket_, ZMQ_MAXMSGSIZE, &most, sizeof most);
-    bool good = true;
-    if (!endpoint.key.empty() && endpoint.key != kInsecure) {
-        std::string mine, secret;
-        good = own_keys(mine, secret) &&
-               zmq_setsockopt(socket_, ZMQ_CURVE_SERVERKEY, endpoint.key.c_str(),
-                              endpoint.key.size() + 1) == 0 &&
-               zmq_setsockopt(socket_, ZMQ_CURVE_PUBLICKEY, mine.c_str(), mine.size() + 1) == 0 &&
-               zmq_setsockopt(socket_, ZMQ_CURVE_SECRETKEY, secret.c_str(), secret.size() + 1) == 0;
-    }
-    if (good && zmq_connect(socket_, endpoint.address.c_str()) == 0) return true;
+    if (add_keys(socket_, endpoint) && zmq_connect(socket_, endpoint.address.c_str()) == 0)
+        return true;
     close();
     return false;
 }
@@ -226,6 +218,7 @@ void Client::welcome(const void* payload, size_t size) {
     credit_ = welcome.credit;
     session_->algorithmic = welcome.algorithmic;
     session_->minimum = welcome.minimum;
+    session_->profile = profile_number(welcome.profile);
     session_->welcomed = true;
     state_ = State::running;
     first_ = true;

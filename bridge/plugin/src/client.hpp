@@ -10,26 +10,26 @@
 
 #include "endpoint.hpp"
 #include "network.hpp"
+#include "session.hpp"
 #include "wire.hpp"
 
 namespace stemd {
 
-class Client {
+class Client : public Peer {
 public:
     Client(void* context, uint64_t instance, std::shared_ptr<Settings> settings);
-    ~Client();
+    ~Client() override;
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    uint64_t instance() const { return instance_; }
+    uint64_t instance() const override { return instance_; }
     void attach(std::shared_ptr<Session> session);
-    void detach();  // says BYE
+    void detach() override;  // says BYE
 
-    // Does what can be done now; never waits.
-    void service(uint64_t now_ns);
+    void service(uint64_t now_ns) override;
 
-    void* socket() const { return socket_; }
-    bool wants_to_send() const { return blocked_; }
+    void* socket() const override { return socket_; }
+    bool wants_to_send() const override { return blocked_; }
 
 private:
     enum class State { idle, greeting, running, refused };

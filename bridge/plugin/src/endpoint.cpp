@@ -25,6 +25,7 @@ constexpr int kSessions = 16;
 constexpr uint32_t kDefaultHop = 256;  // the live profile; nothing else is known without a daemon
 constexpr double kDefaultCompute_s = 0.003;  // and what its minimum adds for the model
 constexpr double kMaxLatency_s = 4.0;
+const char kDefaultStream[] = "tcp://127.0.0.1:5570";  // zeromq.audio_port
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -59,6 +60,27 @@ std::map<std::string, std::string> user_config() {
 std::string home() {
     const std::string home = environment("HOME");
     return home.empty() ? "/" : home;
+}
+
+// What a person said: in the project, in the environment, in the user's configuration.
+Endpoint as_told(const std::string& from_state, const char* variable, const char* address,
+                 const char* key) {
+    for (const std::string& text : {from_state, environment(variable)})
+        if (!trimmed(text).empty()) return parse_endpoint(text);
+    auto config = user_config();
+    return parse_endpoint(config[address] + " " + config[key]);
+}
+
+Discovered first_alive(int session, const char* prefix, const char* what) {
+    const std::string directory = runtime_directory();
+    if (directory.empty()) return {};
+    for (int n = 0; n < kSessions; ++n) {
+        if (session != 0 && n != session) continue;
+        const std::string file = directory + "/" + prefix + std::to_string(n) + ".json";
+        const Discovered found = read_discovery(file, what);
+        if (found.found) return found;
+    }
+    return {};
 }
 
 }  // namespace
@@ -96,7 +118,7 @@ std::string runtime_directory() {
     return path;
 }
 
-Discovered read_discovery(const std::string& path) {
+Discovered read_discovery(const std::string& path, const char* what) {
     Discovered found;
     std::string text;
     if (!read_small(path, text)) return found;
@@ -111,31 +133,29 @@ Discovered read_discovery(const std::string& path) {
         return it != json.end() && it->is_number_integer() ? it->get<int64_t>() : 0;
     };
     const int64_t pid = number("pid"), hop = number("hop"), minimum = number("minimum");
-    if (word("plugin").empty() || pid <= 0 || pid > INT32_MAX) return found;
+    if (word(what).empty() || pid <= 0 || pid > INT32_MAX) return found;
     if (kill(pid_t(pid), 0) != 0 && errno != EPERM) return found;
     found.found = true;
-    found.endpoint = {word("plugin"), word("curve")};
+    found.endpoint = {word(what), word("curve")};
     if (hop > 0 && hop <= 65536) found.hop = uint32_t(hop);
     if (minimum > 0 && minimum <= 1 << 20) found.minimum = uint32_t(minimum);
     return found;
 }
 
-Discovered discover(int session) {
-    const std::string directory = runtime_directory();
-    if (directory.empty()) return {};
-    for (int n = 0; n < kSessions; ++n) {
-        if (session != 0 && n != session) continue;
-        const Discovered found = read_discovery(directory + "/" + std::to_string(n) + ".json");
-        if (found.found) return found;
-    }
-    return {};
+Discovered discover(int session) { return first_alive(session, "", "plugin"); }
+
+Discovered discover_stream(int session) { return first_alive(session, "stream-", "stream"); }
+
+Endpoint resolve_stream(const std::string& from_state, int session) {
+    const Endpoint told = as_told(from_state, "STEMD_STREAM", "stream", "stream_key");
+    if (!told.address.empty()) return told;
+    const Discovered found = discover_stream(session);
+    return found.found ? found.endpoint : Endpoint{kDefaultStream, ""};
 }
 
 Endpoint resolve(const std::string& from_state, int session) {
-    for (const std::string& text : {from_state, environment("STEMD_PLUGIN")})
-        if (!trimmed(text).empty()) return parse_endpoint(text);
-    auto config = user_config();
-    if (!config["endpoint"].empty()) return parse_endpoint(config["endpoint"] + " " + config["key"]);
+    const Endpoint told = as_told(from_state, "STEMD_PLUGIN", "endpoint", "key");
+    if (!told.address.empty()) return told;
     const Discovered found = discover(session);
     if (found.found) return found.endpoint;
     const std::string directory = runtime_directory();
@@ -162,6 +182,16 @@ bool own_keys(std::string& public_key, std::string& secret_key) {
     public_key = made_public;
     secret_key = made_secret;
     return written;
+}
+
+bool add_keys(void* socket, const Endpoint& endpoint) {
+    if (endpoint.key.empty() || endpoint.key == kInsecure) return true;
+    std::string mine, secret;
+    const auto set = [&](int option, const std::string& key) {
+        return zmq_setsockopt(socket, option, key.c_str(), key.size() + 1) == 0;
+    };
+    return own_keys(mine, secret) && set(ZMQ_CURVE_SERVERKEY, endpoint.key) &&
+           set(ZMQ_CURVE_PUBLICKEY, mine) && set(ZMQ_CURVE_SECRETKEY, secret);
 }
 
 uint32_t rate_factor(double rate) { return rate >= 176000 ? 4 : rate >= 88000 ? 2 : 1; }

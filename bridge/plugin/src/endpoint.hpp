@@ -34,16 +34,21 @@ struct Discovered {
 // The runtime directory of this user's daemons; empty when it is not safe to believe what is in it.
 std::string runtime_directory();
 
-// One session's file, or with session 0 the lowest-numbered whose daemon is alive.
+// One session's file of plugin inserts, or with session 0 the lowest-numbered whose daemon is alive.
 Discovered discover(int session);
-Discovered read_discovery(const std::string& path);
+Discovered discover_stream(int session);  // the same of the stage's stream
+Discovered read_discovery(const std::string& path, const char* what = "plugin");
 
 // Project state, environment, user configuration, discovery file, default: the first that says
 // something.
 Endpoint resolve(const std::string& from_state, int session);
+Endpoint resolve_stream(const std::string& from_state, int session);
 
 // Our own CURVE pair, from ~/.config/stemd/plugin.key; made when there is none.
 bool own_keys(std::string& public_key, std::string& secret_key);
+
+// What CURVE needs, onto a socket that is not connected yet; nothing where the endpoint has no key.
+bool add_keys(void* socket, const Endpoint& endpoint);
 
 std::string config_directory();
 

@@ -13,8 +13,6 @@ using Seconds = std::chrono::duration<double>;
 
 constexpr uint32_t kChunk = 4096;         // frames at a time, so that scratch has a size
 constexpr double kFade_s = 0.010;         // between stems and what replaces them
-constexpr double kGain_s = 0.005;         // time constant of the gains
-constexpr float kNear = 1e-3f;            // 0.01 dB: where a gain has arrived
 constexpr double kDeadline_s = 2.0;       // offline, without any progress
 constexpr double kConnectBudget_s = 1.0;  // offline, for a daemon to answer, once per activation
 constexpr uint32_t kOther = 3;            // the stem that carries the dry signal
@@ -43,8 +41,7 @@ void Engine::activate(std::shared_ptr<Session> session, const Controls& controls
     fade_ = 0.f;
     bend_.fill(0.f);
     last_.fill(0.f);
-    gain_ = controls.gain;
-    gain_step_ = float(1.0 - std::exp(-1.0 / (kGain_s * session_->rate)));
+    gains_.start(session_->rate, controls.gain);
 }
 
 void Engine::process(const float* const in[kInputs], float* const out[kOutputs], uint32_t frames,
@@ -172,11 +169,9 @@ void Engine::play(float* const out[kOutputs], uint32_t frames, const Controls& c
         }
         last_ = heard;
         for (uint32_t s = 0; s < kStems; ++s) {
-            const float away = controls.gain[s] - gain_[s];
-            // Equal in the end, so that unity is exactly unity; a float would stop short of it.
-            gain_[s] = std::fabs(away) < kNear ? controls.gain[s] : gain_[s] + gain_step_ * away;
+            const float gain = gains_.step(s, controls.gain);
             for (uint32_t c = 0; c < kInputs; ++c)
-                out[kInputs * s + c][n] = gain_[s] * heard[kInputs * s + c];
+                out[kInputs * s + c][n] = gain * heard[kInputs * s + c];
         }
     }
     if (missing) session_->underrun.fetch_add(missing, std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "gains.hpp"
 #include "session.hpp"
 
 namespace stemd {
@@ -13,7 +14,7 @@ namespace stemd {
 struct Controls {
     bool offline = false;
     bool dry_when_away = true;  // else silence
-    std::array<float, kStems> gain{1.f, 1.f, 1.f, 1.f};
+    StemGains gain{1.f, 1.f, 1.f, 1.f};
 };
 
 class Engine {
@@ -52,8 +53,7 @@ private:
     float mix_ = 1.f, mix_step_ = 0.f;
     float fade_ = 0.f;
     std::array<float, kOutputs> bend_{}, last_{};
-    std::array<float, kStems> gain_{};
-    float gain_step_ = 0.f;
+    Gains gains_;
 };
 
 }  // namespace stemd

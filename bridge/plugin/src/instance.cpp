@@ -2,18 +2,10 @@
 
 #include <cmath>
 #include <cstdio>
-#include <random>
+
+#include "client.hpp"
 
 namespace stemd {
-
-namespace {
-
-uint64_t random_number() {
-    std::random_device device;
-    return uint64_t(device()) << 32 | device();
-}
-
-}  // namespace
 
 Instance::Instance() : number_(random_number()) {}
 
@@ -31,7 +23,12 @@ void Instance::activate(double rate, uint32_t max_block, double latency_ms,
                                          network_ ? network_->wake_fd() : -1);
     session_->offline = controls.offline;
     if (network_)
-        network_->attach(number_, settings_, session_);
+        network_->attach(
+            number_,
+            [number = number_, settings = settings_](void* context) {
+                return std::make_unique<Client>(context, number, settings);
+            },
+            [session = session_](Peer& peer) { static_cast<Client&>(peer).attach(session); });
     else
         session_->link = Link::no_descriptors;
     engine_.activate(session_, controls);

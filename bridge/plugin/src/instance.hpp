@@ -9,6 +9,7 @@
 #include "endpoint.hpp"
 #include "engine.hpp"
 #include "network.hpp"
+#include "session.hpp"
 
 namespace stemd {
 

@@ -2,13 +2,14 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <chrono>
 #include <cstdlib>
-
-#include "client.hpp"
+#include <random>
 
 namespace stemd {
 
@@ -28,6 +29,11 @@ uint64_t monotonic_ns() {
 }
 
 }  // namespace
+
+uint64_t random_number() {
+    std::random_device device;
+    return uint64_t(device()) << 32 | device();
+}
 
 long free_descriptors() {
     rlimit limit;
@@ -102,39 +108,37 @@ void Network::post(std::function<void()> order) {
     (void)!write(wake_fd_, &one, sizeof one);
 }
 
-Client* Network::find(uint64_t instance) {
-    for (auto& client : clients_)
-        if (client->instance() == instance) return client.get();
+Peer* Network::find(uint64_t instance) {
+    for (auto& peer : peers_)
+        if (peer->instance() == instance) return peer.get();
     return nullptr;
 }
 
-void Network::attach(uint64_t instance, std::shared_ptr<Settings> settings,
-                     std::shared_ptr<Session> session) {
-    post([this, instance, settings = std::move(settings), session = std::move(session)] {
-        if (!find(instance))
-            clients_.push_back(std::make_unique<Client>(context_, instance, settings));
-        find(instance)->attach(session);
+void Network::attach(uint64_t instance, Make make, std::function<void(Peer&)> attach) {
+    post([this, instance, make = std::move(make), attach = std::move(attach)] {
+        if (!find(instance)) peers_.push_back(make(context_));
+        attach(*find(instance));
     });
 }
 
 void Network::detach(uint64_t instance) {
     post([this, instance] {
-        if (Client* client = find(instance)) client->detach();
+        if (Peer* peer = find(instance)) peer->detach();
     });
 }
 
 void Network::forget(uint64_t instance) {
     post([this, instance] {
-        for (auto at = clients_.begin(); at != clients_.end(); ++at)
+        for (auto at = peers_.begin(); at != peers_.end(); ++at)
             if ((*at)->instance() == instance) {
-                clients_.erase(at);
+                peers_.erase(at);
                 return;
             }
     });
 }
 
 void Network::loop() {
-    pthread_setname_np(pthread_self(), "stemd-insert");
+    pthread_setname_np(pthread_self(), "stemd-plugin");
     std::vector<zmq_pollitem_t> items;
     while (true) {
         uint64_t ignored;
@@ -149,15 +153,15 @@ void Network::loop() {
         if (stop_) break;
         const uint64_t now = monotonic_ns();
         items.assign(1, zmq_pollitem_t{nullptr, wake_fd_, ZMQ_POLLIN, 0});
-        for (auto& client : clients_) {
-            client->service(now);
-            if (!client->socket()) continue;
-            const short out = client->wants_to_send() ? ZMQ_POLLOUT : 0;
-            items.push_back({client->socket(), 0, short(ZMQ_POLLIN | out), 0});
+        for (auto& peer : peers_) {
+            peer->service(now);
+            if (!peer->socket()) continue;
+            const short out = peer->wants_to_send() ? ZMQ_POLLOUT : 0;
+            items.push_back({peer->socket(), 0, short(ZMQ_POLLIN | out), 0});
         }
         zmq_poll(items.data(), int(items.size()), kTurn_ms);
     }
-    clients_.clear();  // sockets are closed by the thread that used them
+    peers_.clear();  // sockets are closed by the thread that used them
 }
 
 }  // namespace stemd

@@ -2,22 +2,18 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <pthread.h>
 
-#include "session.hpp"
+#include "peer.hpp"
 
 namespace stemd {
-
-class Client;
 
 // What a person chose; read by the network thread whenever it likes.
 struct Settings {
@@ -41,8 +37,9 @@ public:
     int wake_fd() const { return wake_fd_; }
 
     // From any thread but the audio thread; what is asked is done soon, by the network thread.
-    void attach(uint64_t instance, std::shared_ptr<Settings> settings,
-                std::shared_ptr<Session> session);
+    // `make` is called when the instance has no peer yet.
+    using Make = std::function<std::unique_ptr<Peer>(void* context)>;
+    void attach(uint64_t instance, Make make, std::function<void(Peer&)> attach);
     void detach(uint64_t instance);
     void forget(uint64_t instance);
 
@@ -51,17 +48,20 @@ private:
     bool start();
     void post(std::function<void()> order);
     void loop();
-    Client* find(uint64_t instance);
+    Peer* find(uint64_t instance);
 
     void* context_ = nullptr;
     int wake_fd_ = -1;
     std::atomic<bool> stop_{false};
     std::mutex mutex_;
     std::vector<std::function<void()>> orders_;
-    std::vector<std::unique_ptr<Client>> clients_;  // the network thread's
+    std::vector<std::unique_ptr<Peer>> peers_;  // the network thread's
     pthread_t thread_{};
     bool running_ = false;
 };
+
+// For telling instances apart, on the wire and in the network thread.
+uint64_t random_number();
 
 // Descriptors this process may still open.
 long free_descriptors();

@@ -11,21 +11,10 @@
 #include <cstdint>
 #include <mutex>
 
+#include "link.hpp"
 #include "ring.hpp"
 
 namespace stemd {
-
-// What the status parameter shows, in this order.
-enum class Link : int {
-    off,              // not active
-    searching,        // nobody answers yet
-    connected,        // stems flow
-    refused,          // the daemon said why, see the terminal
-    latency_too_low,  // connected, but stems cannot be in time
-    no_descriptors,   // the host has no file descriptors left for us
-    needs_key,        // the endpoint is not on this machine and has no key
-    strange_answer,   // something else answers there, or a daemon of another version
-};
 
 struct Session {
     Session(uint32_t epoch, uint32_t rate, uint32_t max_block, uint32_t latency, int wake_fd)
@@ -53,6 +42,7 @@ struct Session {
     std::atomic<bool> welcomed{false};
     std::atomic<uint32_t> algorithmic{0};  // frames, from WELCOME
     std::atomic<uint32_t> minimum{0};      // frames, from WELCOME
+    std::atomic<int> profile{0};           // likewise; see link.hpp
     std::atomic<uint64_t> flow{0};         // rises whenever the daemon was of use
 
     std::atomic<uint64_t> underrun{0};   // frames that were not there when they had to be heard

@@ -1,4 +1,4 @@
-// What can be known of the core without a daemon. One argument: which test.
+// What can be known of stemd Insert without a daemon. One argument: which test.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,25 +14,16 @@
 #include <random>
 #include <thread>
 
+#include "check.hpp"
 #include "endpoint.hpp"
 #include "engine.hpp"
 #include "instance.hpp"
 #include "ring.hpp"
 #include "wire.hpp"
 
-#define CHECK(claim)                                                          \
-    do {                                                                      \
-        if (!(claim)) {                                                       \
-            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #claim); \
-            std::exit(1);                                                     \
-        }                                                                     \
-    } while (false)
-
 namespace {
 
 using namespace stemd;
-
-std::vector<std::string> arguments;
 
 // -- rings ----------------------------------------------------------------------------------------
 
@@ -472,7 +463,7 @@ void without_a_session_the_input_is_on_other() {
     for (uint32_t c = 0; c < kOutputs; ++c) CHECK(outs[c][99] == (c < 6 ? 0.f : 0.5f));
 }
 
-const std::map<std::string, std::function<void()>> kTests = {
+const Tests kTests = {
 #define TEST(name) {#name, name}
     TEST(up_ring_keeps_order_and_samples),
     TEST(up_ring_refuses_what_does_not_fit),
@@ -494,11 +485,4 @@ const std::map<std::string, std::function<void()>> kTests = {
 
 }  // namespace
 
-int main(int count, char** values) {
-    arguments.assign(values + std::min(count, 2), values + count);
-    if (count < 2) {
-        for (const auto& [name, test] : kTests) std::printf("%s\n", name.c_str());
-        return 0;
-    }
-    kTests.at(values[1])();
-}
+int main(int count, char** values) { return run_test(kTests, count, values); }

@@ -51,8 +51,7 @@ Json describe(const std::vector<Bus>& busses) {
 
 std::unique_ptr<Hosted> open(const std::string& format, const std::string& path) {
 #ifdef MINIHOST_CORE
-    (void)path;
-    if (format == "core") return open_core();
+    if (format == "core") return open_core(path);
 #else
     if (format == "vst3") return open_vst3(path);
     if (format == "clap") return open_clap(path);
@@ -106,6 +105,10 @@ int main(int, char** arguments) try {
     const auto blocks = order.value("blocks", std::vector<int>{max_block});
     const auto left_out = order.value("left_out", std::vector<int>{});
     const bool paced = order.value("paced", false);
+    // The host's own sound card, which is not as exact as this machine's clock.
+    const double pace = rate * (1 + 1e-6 * order.value("pace_ppm", 0.0));
+    const auto traced = order.value(
+        "trace", std::vector<std::string>{"Connected", "Status", "Frames missed", "Frames not sent"});
     const bool hollow = order.value("hollow", false);
     const std::string sound = read_file(order.at("input"));
     const auto* input = reinterpret_cast<const float*>(sound.data());
@@ -155,7 +158,7 @@ int main(int, char** arguments) try {
     for (int64_t at = 0; at < length;) {
         const int frames = int(std::min<int64_t>(blocks[which++ % blocks.size()], length - at));
         if (paced) {  // a block comes when the last of its samples has passed
-            const int64_t due = start + int64_t(1e9 * double(at + frames) / rate);
+            const int64_t due = start + int64_t(1e9 * double(at + frames) / pace);
             const timespec t{due / 1'000'000'000, due % 1'000'000'000};
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
         }
@@ -166,9 +169,9 @@ int main(int, char** arguments) try {
         if (at >= next_trace) {
             next_trace = at + int64_t(rate / 20);
             Run& run = runs[0];
-            run.trace.push_back({at, run.plugin->get("Connected"), run.plugin->get("Status"),
-                                 run.plugin->get("Frames missed"),
-                                 run.plugin->get("Frames not sent")});
+            Json row = {at};
+            for (const std::string& name : traced) row.push_back(run.plugin->get(name));
+            run.trace.push_back(row);
         }
     }
     const sched_param normal{0};

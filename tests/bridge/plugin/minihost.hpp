@@ -33,4 +33,4 @@ public:
 
 std::unique_ptr<Hosted> open_vst3(const std::string& path);
 std::unique_ptr<Hosted> open_clap(const std::string& path);
-std::unique_ptr<Hosted> open_core();
+std::unique_ptr<Hosted> open_core(const std::string& plugin);

@@ -75,6 +75,7 @@ public:
     void activate() override {
         need(plugin_->activate(plugin_, rate_, 1, uint32_t(max_block_)), "not active");
         need(plugin_->start_processing(plugin_), "does not start");
+        inputs_ = extension<clap_plugin_audio_ports_t>(CLAP_EXT_AUDIO_PORTS)->count(plugin_, true);
     }
 
     void deactivate() override {
@@ -83,7 +84,9 @@ public:
     }
 
     uint32_t latency() override {
-        return extension<clap_plugin_latency_t>(CLAP_EXT_LATENCY)->get(plugin_);
+        const auto* found = static_cast<const clap_plugin_latency_t*>(
+            plugin_->get_extension(plugin_, CLAP_EXT_LATENCY));
+        return found ? found->get(plugin_) : 0;  // who has none need not say so
     }
 
     std::vector<std::string> parameters() override {
@@ -153,7 +156,7 @@ public:
             [](const clap_input_events_t* list, uint32_t) {
                 return static_cast<const clap_event_header_t*>(list->ctx);
             }};
-        clap_process_t process{time_, uint32_t(frames), nullptr, &input, outputs, 1, 4,
+        clap_process_t process{time_, uint32_t(frames), nullptr, &input, outputs, inputs_, 4,
                                &events, &nowhere_};
         time_ += frames;
         const bool good = plugin_->process(plugin_, &process) == CLAP_PROCESS_CONTINUE;
@@ -177,6 +180,7 @@ private:
     double rate_ = 0;
     int max_block_ = 0;
     int64_t time_ = 0;
+    uint32_t inputs_ = 0;
     const clap_output_events_t nowhere_ = {
         nullptr, [](const clap_output_events_t*, const clap_event_header_t*) { return true; }};
 };

@@ -6,6 +6,7 @@
 
 #include "instance.hpp"
 #include "minihost.hpp"
+#include "receiver.hpp"
 
 namespace {
 
@@ -57,6 +58,58 @@ private:
     uint32_t max_block_ = 0;
 };
 
+class CoreReceiver : public Hosted {
+public:
+    std::vector<Bus> busses(bool) override { return {}; }
+    void setup(double rate, int max_block, bool) override {
+        rate_ = rate;
+        max_block_ = uint32_t(max_block);
+    }
+    void leave_out(const std::vector<int>&) override {}
+    void activate() override { receiver_.activate(rate_, max_block_, buffer_ms_, kUnity); }
+    void deactivate() override { receiver_.deactivate(); }
+    uint32_t latency() override { return 0; }
+    std::vector<std::string> parameters() override {
+        return {"Connected",     "Status",         "Profile",
+                "Frames missed", "Frames skipped", "Frames lost on the way",
+                "Messages malformed", "Clock difference"};
+    }
+    void set(const std::string& name, double value) override {
+        if (name == "Stems") receiver_.settings().stem = int(value);
+        if (name == "Feed") receiver_.settings().feed = int(value) - 1;
+        if (name == "Session (0: any)") receiver_.settings().session = int(value);
+        if (name == "Buffer (0: automatic)") buffer_ms_ = value;
+    }
+    double get(const std::string& name) override {
+        const stemd::Reception* reception = receiver_.reception();
+        if (!reception) return 0;
+        if (name == "Connected") return reception->link == stemd::Link::connected;
+        if (name == "Status") return int(reception->link.load());
+        if (name == "Profile") return reception->profile;
+        if (name == "Frames missed") return double(reception->underrun);
+        if (name == "Frames skipped") return double(reception->skipped);
+        if (name == "Frames lost on the way") return double(reception->lost);
+        if (name == "Messages malformed") return double(reception->malformed);
+        if (name == "Clock difference") return reception->ppm;
+        throw std::runtime_error("no parameter " + name);
+    }
+    std::string save() override { return receiver_.settings().endpoint(); }
+    void load(const std::string& state) override { receiver_.settings().set_endpoint(state); }
+    bool process(float**, float** out, int frames) override {
+        receiver_.process(out, uint32_t(frames), kUnity);
+        return true;
+    }
+
+private:
+    static constexpr stemd::StemGains kUnity{1.f, 1.f, 1.f, 1.f};
+    stemd::Receiver receiver_;
+    double rate_ = 0, buffer_ms_ = 0;
+    uint32_t max_block_ = 0;
+};
+
 }  // namespace
 
-std::unique_ptr<Hosted> open_core() { return std::make_unique<Core>(); }
+std::unique_ptr<Hosted> open_core(const std::string& plugin) {
+    if (plugin == "receiver") return std::make_unique<CoreReceiver>();
+    return std::make_unique<Core>();
+}

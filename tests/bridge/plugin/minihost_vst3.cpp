@@ -170,7 +170,9 @@ public:
 
     void activate() override {
         auto* component = v3_cpp_obj(component_);
-        component->activate_bus(component_, V3_AUDIO, V3_INPUT, 0, true);
+        inputs_ = component->get_bus_count(component_, V3_AUDIO, V3_INPUT);
+        for (int n = 0; n < inputs_; ++n)
+            component->activate_bus(component_, V3_AUDIO, V3_INPUT, n, true);
         for (int n = 0; n < 4; ++n) {
             const bool out = std::count(left_out_.begin(), left_out_.end(), n) != 0;
             component->activate_bus(component_, V3_AUDIO, V3_OUTPUT, n, !out);
@@ -232,7 +234,7 @@ public:
         changes_.used = 0;
         auto** changes = reinterpret_cast<v3_param_changes**>(&changes_.self);
         auto** pending = reinterpret_cast<v3_param_changes**>(&pending_.self);
-        v3_process_data data{mode_, V3_SAMPLE_32, frames, 1, 4, &input, outputs, pending,
+        v3_process_data data{mode_, V3_SAMPLE_32, frames, inputs_, 4, inputs_ ? &input : nullptr, outputs, pending,
                              changes, nullptr, nullptr, nullptr};
         const bool good = v3_cpp_obj(processor_)->process(processor_, &data) == V3_OK;
         pending_.used = 0;
@@ -253,6 +255,7 @@ private:
     std::vector<int> left_out_;
     Changes changes_, pending_;  // from and to the processor
     int32_t mode_ = V3_REALTIME;
+    int32_t inputs_ = 0;
 };
 
 }  // namespace

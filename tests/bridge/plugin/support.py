@@ -19,11 +19,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / "build" / "plugin"
 PROGRAMS = BUILD / "tests"
-BUNDLES = {
-    "vst3": BUILD / f"bin/stemd-insert.vst3/Contents/{os.uname().machine}-linux/stemd-insert.so",
-    "clap": BUILD / "bin/stemd-insert.clap",
-    "core": Path("-"),
-}
 BOTH = ("vst3", "clap")
 DPF = Path(os.environ.get("DPF_DIR", "/usr/share/dpf"))
 STATUS = (
@@ -35,7 +30,18 @@ STATUS = (
     "no descriptors",
     "needs key",
     "strange answer",
+    "no such feed",
 )
+
+
+def bundle(format_: str, plugin: str = "insert") -> Path:
+    """What a host opens."""
+    machine = f"{os.uname().machine}-linux"
+    return {
+        "vst3": BUILD / f"bin/stemd-{plugin}.vst3/Contents/{machine}/stemd-{plugin}.so",
+        "clap": BUILD / f"bin/stemd-{plugin}.clap",
+        "core": Path(plugin),
+    }[format_]
 
 
 def build() -> None:
@@ -45,7 +51,11 @@ def build() -> None:
             pytest.skip(f"{program} is not installed")
     if not (DPF / "cmake/DPF-plugin.cmake").exists():
         pytest.skip("dpf-source is not installed")
-    for package, name in (("libzmq", "libzmq3-dev"), ("nlohmann_json", "nlohmann-json3-dev")):
+    for package, name in (
+        ("libzmq", "libzmq3-dev"),
+        ("nlohmann_json", "nlohmann-json3-dev"),
+        ("samplerate", "libsamplerate0-dev"),
+    ):
         if subprocess.run(["pkg-config", "--exists", package], check=False).returncode:
             pytest.skip(f"{name} is not installed")
     done = subprocess.run(
@@ -72,7 +82,8 @@ class Heard:
     def __init__(self, report: dict, stems: list[np.ndarray], given: np.ndarray) -> None:
         self.report, self.stems, self.given = report, stems, given
         self.latency = report["latency"]
-        self.trace = np.array(report["trace"])  # position, connected, status, missed, not sent
+        # position, connected, status, missed, not sent; or what was asked for
+        self.trace = np.array(report["trace"])
 
     def parameters(self, instance: int = 0) -> dict[str, float]:
         return self.report["instances"][instance]["parameters"]
@@ -105,7 +116,7 @@ class Host:
         self.runtime.mkdir(mode=0o700)
         self.endpoint = f"ipc://{self.runtime}/plugin-0.sock"
         self.environment = {
-            **{k: v for k, v in os.environ.items() if k != "STEMD_PLUGIN"},
+            **{k: v for k, v in os.environ.items() if k not in ("STEMD_PLUGIN", "STEMD_STREAM")},
             "XDG_RUNTIME_DIR": str(place),
             "XDG_CONFIG_HOME": str(place / "config"),
             "HOME": str(place),
@@ -121,7 +132,7 @@ class Host:
         given.tofile(self.place / "input.f32")
         order = {
             "format": format_,
-            "plugin": str(BUNDLES[format_]),
+            "plugin": str(bundle(format_, order.pop("plugin", "insert"))),
             "input": str(self.place / "input.f32"),
             "output": str(self.place / "output"),
             "offline": True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stemd.wire import header
 from stemd.wire.plugin import Type, pack_header, unpack_message
 
 from . import make_golden
@@ -16,18 +17,26 @@ from .support import PROGRAMS, Host
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.json"
-TESTS = re.findall(r"^    TEST\((\w+)\),$", (HERE / "core_test.cpp").read_text(), re.MULTILINE)
+STREAM = HERE / "stream.json"
+TESTS = [
+    (program, name)
+    for program in ("core_test", "receiver_test")
+    for name in re.findall(
+        r"^    TEST\((\w+)\),$", (HERE / f"{program}.cpp").read_text(), re.MULTILINE
+    )
+]
 
 
 @pytest.mark.parametrize("sanitizer", ["tsan", "asan"])
-@pytest.mark.parametrize("name", TESTS)
-def test_core(name: str, sanitizer: str, host: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("program", "name"), TESTS)
+def test_core(program: str, name: str, sanitizer: str, host: Host, tmp_path: Path) -> None:
     argument = {
         "header_bytes_are_the_golden_ones": [str(GOLDEN)],
+        "stream_bytes_are_the_golden_ones": [str(STREAM)],
         "endpoint_precedence": [str(tmp_path)],
     }
     done = subprocess.run(
-        [PROGRAMS / f"core_test-{sanitizer}", name, *argument.get(name, [])],
+        [PROGRAMS / f"{program}-{sanitizer}", name, *argument.get(name, [])],
         env=host.environment,
         capture_output=True,
         text=True,
@@ -44,8 +53,19 @@ def test_python_writes_the_golden_bytes() -> None:
         data = pack_header(Type(one["type"]), **{k: v for k, v in fields.items() if k != "type"})
         assert data.hex() == one["hex"]
         payload = bytes(one["frames"] * one["channels"] * 4)
-        header = unpack_message(bytes.fromhex(one["hex"]), payload)
-        assert header._asdict() == {k: v for k, v in one.items() if k != "hex"}
+        message = unpack_message(bytes.fromhex(one["hex"]), payload)
+        assert message._asdict() == {k: v for k, v in one.items() if k != "hex"}
+
+
+def test_python_writes_the_golden_bytes_of_streams() -> None:
+    golden = json.loads(STREAM.read_text())
+    assert len(golden) == len(make_golden.STREAM_HEADERS)
+    for one, fields in zip(golden, make_golden.STREAM_HEADERS, strict=True):
+        data = bytearray(header.HEADER_BYTES)
+        header.pack_header(data, 0, **fields)
+        assert data.hex() == one["hex"]
+        read = header.unpack_header(data)
+        assert {key: getattr(read, key) for key in fields} == fields
 
 
 def test_one_header_by_hand() -> None:

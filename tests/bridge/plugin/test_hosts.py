@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from .fake import SHARES
-from .support import BOTH, BUNDLES, STATUS, Host, noise
+from .support import BOTH, STATUS, Host, bundle, noise
 
 pytestmark = pytest.mark.parametrize("kind", BOTH)
 
@@ -135,14 +135,14 @@ def test_only_the_entry_points_are_exported(kind: str, host: Host) -> None:
     import subprocess
 
     table = subprocess.run(
-        ["nm", "-D", "--defined-only", BUNDLES[kind]], capture_output=True, text=True, check=True
+        ["nm", "-D", "--defined-only", bundle(kind)], capture_output=True, text=True, check=True
     ).stdout
     names = {line.split()[-1] for line in table.splitlines()}
     expected = {"vst3": {"GetPluginFactory", "ModuleEntry", "ModuleExit"}, "clap": {"clap_entry"}}
     assert names == expected[kind]
     libraries = subprocess.run(
-        ["ldd", BUNDLES[kind]], capture_output=True, text=True, check=True
+        ["ldd", bundle(kind)], capture_output=True, text=True, check=True
     ).stdout
     assert "libzmq" in libraries
     assert not any(name in libraries for name in ("libX11", "libGL", "libcairo"))
-    assert Path(BUNDLES[kind]).stat().st_size < 2_000_000
+    assert Path(bundle(kind)).stat().st_size < 2_000_000

@@ -3,10 +3,11 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 
-#include "DistrhoPlugin.hpp"
 #include "host_block.hpp"
 #include "instance.hpp"
+#include "shell.hpp"
 
 namespace stemd {
 thread_local const HostBlock* host_block = nullptr;
@@ -26,6 +27,7 @@ enum {
     kInputsEnd,
     kConnected = kInputsEnd,
     kStatus,
+    kProfile,
     kLatencyNow,
     kLatencyNeeded,
     kUnderrun,
@@ -38,20 +40,6 @@ enum { kAwayDry, kAwaySilence };
 enum { kRenderAuto, kRenderOffline, kRenderRealTime };
 enum { kEndpointState, kLearnedState, kStates };
 
-constexpr float kMute_dB = -60.f;
-constexpr float kMaxCount = 16777216.f;  // beyond it float cannot count one by one
-const char* const kStemNames[stemd::kStems] = {"vocals", "drums", "bass", "other"};
-
-struct Description {
-    const char *symbol, *name, *unit;
-    uint32_t hints;
-    float low, high, normal;
-};
-
-// Nobody automates these, but hosts hide from view what cannot be.
-constexpr uint32_t kChoice = kParameterIsInteger | kParameterIsAutomatable;
-constexpr uint32_t kMeter = kParameterIsOutput;
-
 const Description kDescriptions[kParameters] = {
     {"latency", "Latency (0: automatic)", "ms", kChoice, 0, 2000, 0},
     {"session", "Session (0: any)", "", kChoice, 0, 15, 0},
@@ -63,24 +51,14 @@ const Description kDescriptions[kParameters] = {
     {"gain_other", "Other", "dB", kParameterIsAutomatable, kMute_dB, 12, 0},
     {"freewheel", "Freewheeling", "", kParameterIsBoolean, 0, 1, 0},
     {"connected", "Connected", "", kMeter | kParameterIsBoolean, 0, 1, 0},
-    {"status", "Status", "", kMeter | kParameterIsInteger, 0, 7, 0},
+    {"status", "Status", "", kMeter | kParameterIsInteger, 0, 8, 0},
+    {"profile", "Profile", "", kMeter | kParameterIsInteger, 0, 4, 0},
     {"latency_now", "Latency in use", "ms", kMeter, 0, 4000, 0},
     {"latency_needed", "Latency stemd asks for", "ms", kMeter, 0, 90000, 0},
     {"underrun", "Frames missed", "", kMeter, 0, kMaxCount, 0},
     {"dropped", "Frames not sent", "", kMeter, 0, kMaxCount, 0},
     {"timeouts", "Renders given up", "", kMeter, 0, kMaxCount, 0},
 };
-
-template <size_t count>
-void name_values(Parameter& parameter, const char* const (&names)[count]) {
-    parameter.enumValues.count = count;
-    parameter.enumValues.restrictedMode = true;
-    parameter.enumValues.values = new ParameterEnumerationValue[count];
-    for (size_t n = 0; n < count; ++n) {
-        parameter.enumValues.values[n].value = float(n);
-        parameter.enumValues.values[n].label = names[n];
-    }
-}
 
 }  // namespace
 
@@ -102,31 +80,19 @@ protected:
     int64_t getUniqueId() const override { return d_cconst('s', 't', 'I', 'n'); }
 
     void initAudioPort(bool input, uint32_t index, AudioPort& port) override {
-        const char* const side = index % 2 == 0 ? "L" : "R";
-        const char* const name = input ? "input" : kStemNames[index / 2];
-        port.groupId = input ? uint32_t(kPortGroupStereo) : index / 2;
-        port.name = String(name) + " " + side;
-        port.symbol = String(name) + (index % 2 == 0 ? "_l" : "_r");
+        name_port(input, index, port);
     }
 
     void initPortGroup(uint32_t group, PortGroup& port_group) override {
-        if (group >= stemd::kStems) return;
-        port_group.name = kStemNames[group];
-        port_group.symbol = kStemNames[group];
+        name_group(group, port_group);
     }
 
     void initParameter(uint32_t index, Parameter& parameter) override {
-        const Description& about = kDescriptions[index];
-        parameter.hints = about.hints;
-        parameter.name = about.name;
-        parameter.symbol = about.symbol;
-        parameter.unit = about.unit;
-        parameter.ranges = ParameterRanges(about.normal, about.low, about.high);
+        describe(kDescriptions[index], parameter);
         if (index == kAway) name_values(parameter, {"dry on other", "silence"});
         if (index == kRender) name_values(parameter, {"as the host says", "offline", "real time"});
-        if (index == kStatus)
-            name_values(parameter, {"off", "searching", "connected", "refused", "latency too low",
-                                    "no descriptors", "needs key", "strange answer"});
+        if (index == kStatus) name_values(parameter, stemd::kLinkNames);
+        if (index == kProfile) name_values(parameter, stemd::kProfileNames);
     }
 
     float getParameterValue(uint32_t index) const override { return values_[index]; }
@@ -192,29 +158,24 @@ private:
                            values_[kFreewheel] > 0.5f || render == kRenderOffline;
         if (render == kRenderRealTime) controls.offline = false;
         controls.dry_when_away = std::lround(values_[kAway]) == kAwayDry;
-        for (uint32_t s = 0; s < stemd::kStems; ++s) {
-            const float gain_db = values_[kGain + s];
-            // What a host makes of 0 dB on its way is not always 0, and unity is meant.
-            controls.gain[s] = std::fabs(gain_db) < 1e-3f ? 1.f
-                               : gain_db <= kMute_dB      ? 0.f
-                                                          : std::pow(10.f, gain_db / 20.f);
-        }
+        for (uint32_t s = 0; s < stemd::kStems; ++s)
+            controls.gain[s] = linear_gain(values_[kGain + s]);
         return controls;
     }
 
     // Output parameters; written here only, read by whoever.
     void show() {
         const stemd::Session* session = instance_.session();
-        const auto count = [](uint64_t n) { return std::min(float(n), kMaxCount); };
         const auto link = session ? session->link.load() : stemd::Link::off;
         values_[kConnected] = session && session->welcomed ? 1.f : 0.f;
         values_[kStatus] = float(int(link));
         if (!session) return;  // the counts of the last run stay to be read
+        values_[kProfile] = float(session->profile);
         values_[kLatencyNow] = 1000.f * session->latency / session->rate;
         values_[kLatencyNeeded] = 1000.f * session->minimum / session->rate;
-        values_[kUnderrun] = count(session->underrun);
-        values_[kDropped] = count(session->dropped);
-        values_[kTimeouts] = count(session->timeouts);
+        values_[kUnderrun] = shown(session->underrun);
+        values_[kDropped] = shown(session->dropped);
+        values_[kTimeouts] = shown(session->timeouts);
     }
 
     // Mutable: settings are the network thread's to read, and nothing here changes them.

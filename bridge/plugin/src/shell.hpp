@@ -1,0 +1,69 @@
+// What both plugins tell DPF in the same way: parameters, ports, saved endpoint.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "DistrhoPlugin.hpp"
+#include "gains.hpp"
+#include "link.hpp"
+
+START_NAMESPACE_DISTRHO
+
+constexpr float kMute_dB = -60.f;
+constexpr float kMaxCount = 16777216.f;  // beyond it float cannot count one by one
+const char* const kStemNames[stemd::kStems] = {"vocals", "drums", "bass", "other"};
+
+struct Description {
+    const char *symbol, *name, *unit;
+    uint32_t hints;
+    float low, high, normal;
+};
+
+// Nobody automates these, but hosts hide from view what cannot be.
+constexpr uint32_t kChoice = kParameterIsInteger | kParameterIsAutomatable;
+constexpr uint32_t kMeter = kParameterIsOutput;
+
+inline void describe(const Description& about, Parameter& parameter) {
+    parameter.hints = about.hints;
+    parameter.name = about.name;
+    parameter.symbol = about.symbol;
+    parameter.unit = about.unit;
+    parameter.ranges = ParameterRanges(about.normal, about.low, about.high);
+}
+
+template <size_t count>
+void name_values(Parameter& parameter, const char* const (&names)[count]) {
+    parameter.enumValues.count = count;
+    parameter.enumValues.restrictedMode = true;
+    parameter.enumValues.values = new ParameterEnumerationValue[count];
+    for (size_t n = 0; n < count; ++n) {
+        parameter.enumValues.values[n].value = float(n);
+        parameter.enumValues.values[n].label = names[n];
+    }
+}
+
+inline void name_port(bool input, uint32_t index, AudioPort& port) {
+    const char* const side = index % 2 == 0 ? "L" : "R";
+    const char* const name = input ? "input" : kStemNames[index / 2];
+    port.groupId = input ? uint32_t(kPortGroupStereo) : index / 2;
+    port.name = String(name) + " " + side;
+    port.symbol = String(name) + (index % 2 == 0 ? "_l" : "_r");
+}
+
+inline void name_group(uint32_t group, PortGroup& port_group) {
+    if (group >= stemd::kStems) return;
+    port_group.name = kStemNames[group];
+    port_group.symbol = kStemNames[group];
+}
+
+inline float linear_gain(float gain_db) {
+    // What a host makes of 0 dB on its way is not always 0, and unity is meant.
+    return std::fabs(gain_db) < 1e-3f ? 1.f
+           : gain_db <= kMute_dB      ? 0.f
+                                      : std::pow(10.f, gain_db / 20.f);
+}
+
+inline float shown(uint64_t count) { return std::min(float(count), kMaxCount); }
+
+END_NAMESPACE_DISTRHO
