@@ -59,7 +59,9 @@ def with_holes(samples: np.ndarray, rate: int, share: float, longest: int) -> tu
     return out, seams, holes
 
 
-@pytest.mark.parametrize(("share", "longest"), [(0.005, 2), (0.002, 75)])
+@pytest.mark.parametrize(
+    ("share", "longest"), [pytest.param(0.005, 2, marks=pytest.mark.slow), (0.002, 75)]
+)
 def test_holes_make_no_onsets(share: float, longest: int):
     samples, rate = soundfile.read(AUDIO, dtype="float32", always_2d=True)
     samples = np.concatenate([samples] * max(1, round(40 * rate / len(samples))))
