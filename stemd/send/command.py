@@ -31,7 +31,7 @@ from .node import Node
 
 log = logging.getLogger("stemd.send")
 
-STATUS = "127.0.0.1:5580"
+STATUS = "127.0.0.1:5585"
 BLOCK = 128  # samples: 2.7 ms at 48 kHz
 PERIOD = 256  # samples the device hands over at once
 TRIED = "STEMD_SEND_TRIED"  # in the environment: a device was there and went away
@@ -121,7 +121,14 @@ def _run(options: argparse.Namespace) -> int:
     # The callback must not wait for us longer than it has to.
     sys.setswitchinterval(0.0005)
     link = Link(host, port, hello, options.redundancy, keys)
-    died = Node(source, link, status).run()
+    try:
+        node = Node(source, link, status)
+    except DeviceError as error:
+        if options.status != STATUS:
+            raise
+        log.warning("%s; going on without", error)  # a second node on one machine
+        node = Node(source, link, None)
+    died = node.run()
     if died is None:
         sys.stderr.flush()
         os._exit(EXIT_OK)  # PortAudio's own ending hangs on a dead server

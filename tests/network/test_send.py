@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,19 @@ def test_a_sender_says_what_is_wrong_and_leaves(tmp_path: Path):
         assert sentence in one.lines[-1], one.lines
     one = Program("send")
     assert one.process.wait(30) == 2
+
+
+def test_a_second_node_on_one_machine_goes_without_a_status_page(box):
+    with socket.create_server(("127.0.0.1", 5585)) if _is_free(5585) else nullcontext():
+        one = Program("send", f"127.0.0.1:{box.port}", "--tone", 440, "--name", "second")
+        box.until(lambda n: "second" in n["sender"], "audio")
+        assert one.end() == 0
+    assert any("going on without" in line for line in one.lines)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_standard_input_is_a_source(box, tmp_path: Path):
