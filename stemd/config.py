@@ -353,6 +353,15 @@ class ConsoleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StateConfig:
+    """What clients turned, kept over a restart."""
+
+    # Levels, thresholds, and a model or profile clients chose are written here and restored at
+    # start, with a warning. Empty: nothing is kept. Relative: to the configuration file.
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """How hard to hold on to the processor."""
 
@@ -387,6 +396,7 @@ class Config:
     inserts: InsertsConfig = field(default_factory=InsertsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
+    state: StateConfig = field(default_factory=StateConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
@@ -685,9 +695,14 @@ def _resolve_paths(config: Config, directory: Path, where: _Where) -> Config:
     security = config.security
     if security.keys:
         security = dataclasses.replace(security, keys=resolved("security.keys", security.keys))
+    state = config.state
+    if state.file:
+        state = dataclasses.replace(state, file=resolved("state.file", state.file))
     if model.name.endswith(".onnx"):
         model = dataclasses.replace(model, name=resolved("model.name", model.name))
-    return dataclasses.replace(config, source=source, record=record, model=model, security=security)
+    return dataclasses.replace(
+        config, source=source, record=record, model=model, security=security, state=state
+    )
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # what no path, name or address holds

@@ -23,12 +23,13 @@ from typing import Any
 
 from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
 from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, DeviceError, StemdError
+from .keeper import Keeper
 from .logbook import LogKeeper
 from .outbox import READERS, Outbox, OutboxReader
 from .portaudio import DeviceInfo, choose
 from .ring import Ring
 from .roles.links import Links
-from .roles.scene import apply_mixer, check_model
+from .roles.scene import apply_mixer, check_model, knobs_of, turn_back
 from .shared import sweep, text
 from .sources.probe import probe
 from .spec import StreamSpec
@@ -53,6 +54,7 @@ HEARTBEAT_LIMIT_S = {
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 HEALTHY_S = 5.0  # alive for this long, a process starts again with the shortest pause
 MAX_CRASHES = 5  # in a row, of a process the audio depends on, before the daemon gives up
+HANDOVER_LIMIT_S = 5.0  # from one separator to the next
 STOP_LIMIT_S = 2.0  # for each process, then it is killed
 POLL_S = 0.02
 OVERLOAD_S = 0.1  # load above 1 for this long is said once
@@ -140,6 +142,10 @@ class Daemon:
         self._hatch: Any = None
         self._revision = 0
         self._follow_rate = False
+        self._keeper = Keeper("")
+        self._chosen: tuple[str, ...] = ()  # overrides of clients, kept over a restart
+        self._spare: _Child | None = None  # a separator that is to take over
+        self._handing_s = 0.0
         self._links: Links
         self._built = False
 
@@ -155,8 +161,12 @@ class Daemon:
         """
         sweep()
         log.addHandler(self._log)
+        self._keeper = Keeper(self.config.state.file)
         self.config = self._resolve(self.config)
+        if chosen := self._keeper.overrides():
+            self._choose(chosen)
         self._build()
+        self._keeper.restore(self.status, self._feeds)
 
     def poll(self, timeout_s: float = 0.1) -> bool:
         """Supervise for up to `timeout_s`; False when the daemon has ended by itself."""
@@ -171,6 +181,7 @@ class Daemon:
         """End in order: no more input, then what is in flight, then the listeners."""
         if not self._built:
             return
+        self._end_swap()
         sinks = ("play", "record", "publish", "console")
         for name in ("metrics", "capture", "inserts", "separate", *sinks):
             self._stop_child(name)
@@ -182,6 +193,7 @@ class Daemon:
 
     def kill(self) -> None:
         """End at once: what a second signal asks for."""
+        self._end_swap()
         for child in self._children.values():
             child.kill()
         self._teardown()
@@ -210,19 +222,79 @@ class Daemon:
             return True, "nothing changed"
         self.config = new
         self._revision += 1
-        if set(changed) <= {*_SECTION_ROLES, "mixer"}:
+        streaming = "separate" in self._children and self._state is State.RUNNING
+        if set(changed) <= {*_SECTION_ROLES, "mixer", "state", *(("model",) if streaming else ())}:
             self._links = dataclasses.replace(self._links, config=new)
             self.status.daemon["config_rev"] = self._revision
             self._say_insecure()
+            if "model" in changed:
+                self._begin_swap()
+            if "state" in changed:
+                self._keeper = Keeper(new.state.file)
             if "mixer" in changed:
                 apply_mixer(self.status, new)
             for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
                 self._replace_sink(role)
         else:
-            self._restart_all()
+            self._restart_all(keep="mixer" not in changed)
         message = f"reloaded: {', '.join(changed)}"
         log.info(message)
         return True, message
+
+    # -- another model, without a gap -----------------------------------------------------------
+
+    def _begin_swap(self) -> None:
+        """Let a second separator load; `_supervise` looks after it."""
+        self._end_swap()
+        spare = self.status.spare
+        for field in ("ready", "stop", "took"):
+            spare[field] = 0
+        spare["hand_over"] = b""
+        Status.set_text(spare, "reason", "")
+        self._spare = _Child("spare")
+        self._spawn(self._spare)
+        log.info("loading %s beside the one that runs", self.config.model.name)
+
+    def _swap(self, now_s: float) -> None:
+        """One look at a separator that is to take over."""
+        spare, separate = self._spare, self._children["separate"]
+        if spare is None:
+            return
+        section, token = self.status.spare, text(self.status.separate["hand_over"])
+        if section["took"]:
+            old = separate.process
+            separate.process, separate.started_s = spare.process, spare.started_s
+            self._spare = None
+            old.join(STOP_LIMIT_S)
+            old.kill()
+            log.info("%s took over", text(self.status.separate["model"]))
+        elif not spare.alive or now_s - spare.started_s > START_LIMIT_S:
+            reason = text(section["reason"]) or f"exit code {spare.process.exitcode}"
+            log.error("%s goes on: the new model ended (%s)", text(self.status.separate["model"]),
+                      reason)  # fmt: skip
+            self._end_swap()
+        elif section["ready"] and not token:
+            self._handing_s = now_s
+            self.status.separate["hand_over"] = secrets.token_hex(8).encode()
+            self._links.wake["separate"].release()
+        elif token and now_s - self._handing_s > HANDOVER_LIMIT_S:
+            log.error("the new model did not take over within %.0f s", HANDOVER_LIMIT_S)
+            self._end_swap()
+
+    def _handed(self, child: _Child) -> bool:
+        """Whether a separator ended because it gave its place to one that is gone."""
+        handed = child.name == "separate" and bool(self.status.separate["hand_over"])
+        if handed:
+            self.status.separate["hand_over"] = b""
+        return handed
+
+    def _end_swap(self) -> None:
+        """Whoever has not taken over ends; what runs goes on, or is started again."""
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare = None
+            if self._children["separate"].alive:
+                self.status.separate["hand_over"] = b""
 
     def tap(self) -> OutboxReader:
         """A reader of the hops for this process: meters, tests."""
@@ -247,6 +319,21 @@ class Daemon:
         if (config.model, config.profile) != (self.config.model, self.config.profile):
             check_model(config)
         return config
+
+    def _choose(self, chosen: list[str]) -> None:
+        """Take up what a client chose before the last end, if it still makes sense."""
+        try:
+            self.config = self._read((*self._overrides, *chosen))
+        except StemdError as error:
+            log.warning("%s: starting without what was chosen before", error)
+            return
+        self._overrides = (*self._overrides, *chosen)
+        self._chosen = tuple(chosen)
+        log.warning("restored from %s: %s", self.config.state.file, ", ".join(chosen))
+
+    @property
+    def _feeds(self) -> tuple[str, ...]:
+        return tuple(feed.name for feed in self.config.feed)
 
     def _resolve(self, config: Config) -> Config:
         """Replace what only the machine can tell: the kind of source, and its rate."""
@@ -345,9 +432,14 @@ class Daemon:
         for end in self._hatch:
             end.close()
 
-    def _restart_all(self) -> None:
+    def _restart_all(self, keep: bool = True) -> None:
+        """Start the stream anew; knobs stay where they are, or go where `[mixer]` says."""
+        feeds = tuple(feed.name for feed in self._links.config.feed)
+        knobs = knobs_of(self.status, feeds)
         self.stop()
         self._build()
+        if keep and feeds == self._feeds:
+            turn_back(self.status, self._feeds, knobs)
 
     # -- watching -------------------------------------------------------------------------------
 
@@ -360,7 +452,10 @@ class Daemon:
                 return False
             if child not in self._children.values():
                 return True  # everything was started anew
+        if self._spare is not None:
+            self._swap(now_s)
         self._warn_overload(now_s)
+        self._keeper.keep(self.status, self._feeds, self._chosen)
         if self._state is State.STARTING and self._started:
             self._set_state(State.RUNNING, "")
         streaming = [self._children.get(name) for name in ("capture", "separate")]
@@ -398,6 +493,10 @@ class Daemon:
                 return True
             log.error("%s gave no sign for %.1f s: replacing it", child.name, age_s)
             child.kill()
+        if self._spare is not None and child.name == "separate":
+            if self.status.spare["took"] or not child.process.exitcode:
+                return True  # it has handed over; the other one begins
+            self._end_swap()
         if child.restart_at_s == 0.0:
             return self._bury(child, now_s)
         if now_s >= child.restart_at_s:
@@ -412,7 +511,7 @@ class Daemon:
         code = child.process.exitcode
         section = getattr(self.status, child.name)
         reason = text(section["reason"])
-        if code == EXIT_OK and child.name in ("capture", "separate"):
+        if code == EXIT_OK and child.name in ("capture", "separate") and not self._handed(child):
             child.done = True
             return True
         if child.name == "capture" and self._rate_changed():
@@ -478,6 +577,9 @@ class Daemon:
             self._answer(asked, False, str(error))
             return True
         self._overrides = overrides
+        if key:
+            kept = tuple(one for one in self._chosen if not one.startswith(f"{key}="))
+            self._chosen = (*kept, overrides[-1])
         # Answer first: applying it may replace the process that passes the answer on.
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:

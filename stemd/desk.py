@@ -98,6 +98,7 @@ class Desk:
             known = ", ".join(self.presets) or "a [preset.NAME] in the configuration"
             raise ProtocolError(f"preset: got {name[:40]!r}, expected {known}")
         self.set(self.presets[name])
+        Status.set_text(self._status.mixer, "preset", name)
 
     def value(self, name: str, feed: int, source: int) -> float:
         """Where one knob stands."""

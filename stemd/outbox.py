@@ -99,6 +99,11 @@ class Outbox:
         self._shared.close()
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a record."""
+        return self._slots.dtype  # type: ignore[no-any-return]
+
+    @property
     def count(self) -> int:
         """Records published since the outbox was made."""
         return int(self._v["count"])

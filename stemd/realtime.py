@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import sys
+from collections.abc import Sequence
 
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
@@ -14,8 +15,13 @@ MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PRIORITY = {"capture": 20, "play": 18, "separate": 15, "inserts": 10}
 
 
-def enter(role: str, realtime: bool, lock_memory: bool) -> list[str]:
+def enter(role: str, realtime: bool, lock_memory: bool, threads: Sequence[int] = ()) -> list[str]:
     """Real-time scheduling, locked memory, no garbage collection for the calling process.
+
+    Parameters
+    ----------
+    threads : sequence of int
+        Native ids of threads that are there already; later ones inherit their priority.
 
     Returns
     -------
@@ -27,7 +33,10 @@ def enter(role: str, realtime: bool, lock_memory: bool) -> list[str]:
     if realtime and hasattr(os, "sched_setscheduler"):
         try:
             # Threads made later inherit it: PortAudio's callback, the model's thread.
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_allowed(PRIORITY[role])))
+            for thread in (0, *threads):
+                os.sched_setscheduler(
+                    thread, os.SCHED_FIFO, os.sched_param(_allowed(PRIORITY[role]))
+                )
         except OSError as error:
             refused.append(f"{role}: no real-time scheduling ({error.strerror})")
     elif realtime:

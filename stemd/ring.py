@@ -197,6 +197,12 @@ class Ring:
             if head < n:
                 row[head:n] = self._data[: n - head, channel]
 
+    def past(self, n: int, step: int) -> range:
+        """Where the newest `n` samples begin, in steps; they stay for a while, read or not."""
+        end = int(self._v["written"])
+        n = min(n, end, self.capacity // 2) // step * step
+        return range(end - n, end, step)
+
     def release(self, n: int, block_done: bool) -> None:
         """Give `n` samples back to the writer, and their block when it is used up."""
         if block_done:

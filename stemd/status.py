@@ -133,7 +133,10 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("model", "S80"),
         ("provider", "S40"),
         ("reason", "S240"),
+        ("hand_over", "S40"),  # written by the daemon: end, and leave your state under this name
+        ("took", "<i8"),  # this one took over
     ],
+    "spare": [],
     "publish": [
         *_COMMON,
         ("hops", "<i8"),
@@ -237,6 +240,7 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("text", "S400"),
     ],
 }
+_SECTIONS["spare"] = _SECTIONS["separate"]  # of a separator that waits to take over
 
 
 # What is known of the sender of each feed; counts since the daemon started.
@@ -285,6 +289,7 @@ def _dtype(n_feeds: int) -> np.dtype[Any]:
         ("paused", "<i4"),
         ("recording", "<i4"),
         ("hold", "<i4"),
+        ("preset", "S40"),  # last recalled
     ]
     network = [
         ("endpoint", "S80"),
@@ -323,6 +328,7 @@ class Status:
         self.daemon: Any = v["daemon"]
         self.capture: Any = v["capture"]
         self.separate: Any = v["separate"]
+        self.spare: Any = v["spare"]
         self.publish: Any = v["publish"]
         self.play: Any = v["play"]
         self.record: Any = v["record"]
@@ -390,6 +396,8 @@ class Status:
         """Everything as plain Python values, for JSON."""
         out: dict[str, Any] = {"state": self.state.name, "reason": self.reason}
         for name in (*_SECTIONS, "mixer", "network"):
+            if name == "spare":
+                continue
             section = getattr(self, name)
             values: dict[str, Any] = {}
             for field in section.dtype.names:

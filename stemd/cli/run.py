@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .log import Above, Narrator, log_to
+from .notify import Notifier
 from .options import ConfigFile, Overrides, Profile
 
 if TYPE_CHECKING:
@@ -72,15 +73,18 @@ def run(
     daemon = Daemon(load_config(config, changes), config_path=config, overrides=changes)
     look = sys.stdout.isatty() and not (no_view or as_json or log_json)
     with _output(look, as_json, log_json) as show:
+        notifier = Notifier.of_environment()
         orders = Orders(lambda: _force(daemon))
         try:
             daemon.start()
             while daemon.poll(PICTURE_S) and not orders.stop:
                 if orders.take_reload():
                     daemon.reload()
+                notifier.look(daemon)
                 show(daemon)
             show(daemon)
         finally:
+            notifier.stopping()
             daemon.stop()
     raise typer.Exit(daemon.exit_code)
 

@@ -131,6 +131,11 @@ class DeadlineModel:
         """See `MaskNet.import_state`. Waits for the frame in work: not for the audio's thread."""
         self._call(lambda: self._model.import_state(slot, data))
 
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """Native id of our thread, for who sets priorities."""
+        return (self._thread.native_id,) if self._thread.native_id else ()
+
     def close(self) -> None:
         """End the thread after the frame in work."""
         self._closing = True

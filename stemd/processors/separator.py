@@ -25,6 +25,7 @@ from stemd.processors.stft import Analysis, Complex64Array, Float32Array, Synthe
 from stemd.spec import N_CHANNELS, N_STEMS, StreamSpec
 
 HOLD_MS = 50.0  # a late model's last masks still fit the sound for about as long as a short note
+CROSS_MS = 40.0  # from the masks of one model to those of another
 FADE_MS = 20.0  # to dry and back; each step of it is smoothed again by the overlap-add
 
 
@@ -104,6 +105,9 @@ class HopSeparator:
         # raised cosine: no corner at either end of the fade
         fade = np.arange(self.fade_hops + 1) / self.fade_hops
         self._fade = (0.5 - 0.5 * np.cos(np.pi * fade)).astype(np.float32)
+        self._cross_hops = math.ceil(spec.samples(CROSS_MS) / spec.hop_length)
+        self._crossing = 0  # hops of a cross-fade to go
+        self._from = np.zeros(shape, np.complex64)  # the masks it comes from
         self._forget(slice(None))
 
     def process(
@@ -161,6 +165,8 @@ class HopSeparator:
                 project_complex(masks, arrived, self._held_complex)
             else:
                 project_real(masks, arrived, self._held)
+            if self._crossing:
+                self._cross(arrived)
             if not arrived.all():
                 self.bad_hops += ~arrived
                 for feed in np.flatnonzero(~arrived):
@@ -177,6 +183,21 @@ class HopSeparator:
             self._flags,
             self._wet,
         )
+
+    def cross_fade(self) -> None:
+        """Go over to another model softly: the attribute `model` is about to change."""
+        self._crossing = self._cross_hops
+        np.copyto(self._from, self._held_complex if self._complex else self._held)
+
+    def _cross(self, arrived: npt.NDArray[np.bool_]) -> None:
+        """Masks on their way from the old model's last ones to the new one's."""
+        passed = 1.0 - self._crossing / (self._cross_hops + 1)
+        share = np.float32(0.5 + 0.5 * math.cos(math.pi * passed))  # of the old
+        held = self._held_complex if self._complex else self._held
+        start = self._from if self._complex else self._from.real
+        for feed in np.flatnonzero(arrived):
+            held[feed] += share * (start[feed] - held[feed])
+        self._crossing -= 1
 
     def synthesise(self, stems_out: Float32Array, mix_out: Float32Array) -> None:
         """The last part of `process`: apply the masks held, finish the hop before the newest."""

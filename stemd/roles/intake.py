@@ -43,6 +43,8 @@ class Intake:
         Samples; a longer queue is skipped. 0: never, the source can wait.
     trust_clock : bool
         Whether a jump of the device clock is lost audio.
+    anew : bool
+        False: leave the ring alone, another one still reads it; see `let_go`.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class Intake:
         stall_s: float,
         max_backlog: int,
         trust_clock: bool,
+        anew: bool = True,
     ) -> None:
         self._ring = ring
         self._channels = channels
@@ -100,6 +103,8 @@ class Intake:
         # After a restart of this process the clock goes on where it was, plus what went by.
         self.position = int(section["sample_pos"])
         self._pending_flags = 0
+        if not anew:
+            return
         unheard = ring.skip()
         if self.position:
             self._lose(unheard, 0)
@@ -128,6 +133,14 @@ class Intake:
         self._fill = 0
         self.position += hop_length
         return True
+
+    def let_go(self) -> None:
+        """Drop what belongs to this process; what is left another one can go on with."""
+        self._ring = self._section = None  # type: ignore[assignment]
+
+    def hold(self, ring: Ring, section: Any) -> None:
+        """Go on with a ring and counters."""
+        self._ring, self._section = ring, section
 
     @property
     def hop_position(self) -> int:

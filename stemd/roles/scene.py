@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from ..config import Config, MixerConfig
 from ..desk import Desk
 from ..processors.catalogue import find_model
 from ..processors.modelcard import read_card
 from ..spec import DRUMS, SOURCES, STEMS
 from ..status import Status
-from ..wire.control import Setting, gain_of_db
+from ..wire.control import SETTINGS, Setting, check_value, gain_of_db
 
 _OF_SOURCES = ("onset_threshold", "pitch_confidence", "pitch_low_hz", "pitch_high_hz")
 
@@ -22,6 +25,54 @@ def apply_mixer(status: Status, config: Config) -> None:
     """Put every knob where `[mixer]` says."""
     feeds = [feed.name for feed in config.feed]
     Desk(status, feeds).set(settings_of(config.mixer, len(feeds)))
+
+
+# Not the stream's own: a daemon that was paused, or recorded, does not start so.
+_KEPT = [name for name, limits in SETTINGS.items() if limits.scope != "stream"]
+_NAMES = {"stem": STEMS, "source": SOURCES, "drum": DRUMS, "feed": ("",)}
+
+
+def knobs_of(status: Status, feeds: Sequence[str]) -> dict[str, Any]:
+    """Where every knob stands, by name, feed and source."""
+    desk = Desk(status, feeds)
+    knobs: dict[str, Any] = {}
+    for name, feed, source, place in _places(feeds):
+        value = round(desk.value(name, feed, source), 6)
+        knobs.setdefault(name, {}).setdefault(feeds[feed], {})[place] = value
+    return knobs
+
+
+def turn_back(status: Status, feeds: Sequence[str], knobs: Any) -> list[str]:
+    """Put knobs where `knobs_of` found them; what is unknown or out of range stays.
+
+    Returns
+    -------
+    turned : list of str
+        What is now elsewhere than before, in words.
+    """
+    desk = Desk(status, feeds)
+    settings, turned = [], []
+    for name, feed, source, place in _places(feeds):
+        try:
+            value = check_value(name, float(knobs[name][feeds[feed]][place]))
+        except (KeyError, TypeError, ValueError):  # ProtocolError is a ValueError
+            continue
+        if abs(value - desk.value(name, feed, source)) > 1e-5:
+            settings.append(Setting(name, feed, source, value))
+            turned.append(" ".join(part for part in (feeds[feed], place, name) if part)
+                          + f" {value:g}")  # fmt: skip
+    if settings:
+        desk.set(settings)
+    return turned
+
+
+def _places(feeds: Sequence[str]) -> Iterator[tuple[str, int, int, str]]:
+    """Every knob: its setting, feed, number and name of what it belongs to."""
+    for name in _KEPT:
+        scope = SETTINGS[name].scope
+        for feed in range(len(feeds)):
+            for i, place in enumerate(_NAMES[scope]):
+                yield name, feed, i + (scope == "stem"), place
 
 
 def check_model(config: Config) -> None:

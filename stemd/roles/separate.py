@@ -20,6 +20,7 @@ from ..processors.mixer import Mixer
 from ..processors.presence import PresentNet, feeds_that_fit
 from ..processors.separator import HopSeparator
 from ..ring import Ring
+from ..shared import text
 from ..spec import N_CHANNELS, N_STEMS, SOURCES
 from ..status import State, Status, step_bucket
 from ..wire.header import (
@@ -30,9 +31,11 @@ from ..wire.header import (
     FLAG_LATE,
     FLAG_SILENCE,
 )
+from .handover import give, place_of
 from .intake import SECOND_NS, Intake
 from .links import Links, Role
 
+HEARD_S = 1.5  # of the past, by a model that takes over
 WARM_HOPS = 60  # enough for every kernel, for ONNX Runtime's plans and for the caches
 LOAD_SMOOTHING_S = 1.0
 UTC_REFRESH_NS = SECOND_NS  # the system clock may be stepped while we run
@@ -75,6 +78,8 @@ class Pipeline:
         self._model = DeadlineModel(
             net, spec, config.model.deadline * spec.hop_s, on_start=flush_denormals
         )
+        self._names = net.name, net.provider
+        self._channels = config.ring_channels
         self._budget_s = config.model.deadline * spec.hop_s
         self.separator = HopSeparator(spec, self._model)
         self.mixer = Mixer(spec)
@@ -92,33 +97,66 @@ class Pipeline:
         self._paused = False
         self._utc_offset_ns = 0
         self._utc_read_ns = 0
+        self._skipped = 0
+        section["rate_measured"] = spec.samplerate
+        section["state"] = State.STARTING
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Say what this is."""
+        section, spec = self.section, self.spec
         section["latency"] = spec.latency
         section["feature_latency"] = spec.feature_latency
         section["samplerate"] = spec.samplerate
         section["hop_length"] = spec.hop_length
         section["n_fft"] = spec.n_fft
-        section["rate_measured"] = spec.samplerate
-        section["state"] = State.STARTING
-        Status.set_text(section, "model", net.name)
-        Status.set_text(section, "provider", net.provider)
+        Status.set_text(section, "model", self._names[0])
+        Status.set_text(section, "provider", self._names[1])
 
-    def listen_to(self, links: Links) -> None:
-        """Begin with what the ring receives from now on; the last thing before the first hop."""
+    def listen_to(self, links: Links, anew: bool = True) -> None:
+        """Begin with what the ring receives from now on; the last thing before the first hop.
+
+        anew : False for who will take over from another, see `handover`.
+        """
         config = links.config
         backlog = config.runtime.max_backlog_hops * self.spec.hop_length
         self.intake = Intake(
             self.ring,
-            config.ring_channels,
+            self._channels,
             self.spec,
             self.section,
             stall_s=config.runtime.stall_ms * 1e-3,
             max_backlog=0 if self._lossless else backlog,
             trust_clock=config.source.timeline == "device" and config.source.kind != "network",
+            anew=anew,
         )
+
+    def hear_the_past(self) -> None:
+        """Let the model hear the last seconds, so that it knows what is playing."""
+        channels = self._channels
+        hop = np.zeros((self.spec.n_feeds, N_CHANNELS, self.spec.hop_length), np.float32)
+        scratch = np.zeros(1, self.outbox.dtype)[0]
+        for start in self.ring.past(round(HEARD_S * self.spec.samplerate), self.spec.hop_length):
+            for feed, pair in enumerate(channels):
+                self.ring.copy(start, self.spec.hop_length, pair, hop[feed])
+            self.separator.process(hop, scratch["stems"], scratch["mix"], time.monotonic() + 1.0)
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """Native ids of the threads the audio waits for, besides the caller's."""
+        return self._model.threads
+
+    def take_over(self, role: Role) -> None:
+        """Be the separator: after `handover.take`."""
+        self.section = section = role.section
+        self.intake.hold(self.ring, section)
+        self.separator.model = self._model
+        self._skipped = int(section["skipped"])
+        self._introduce()
 
     def _warm(self) -> None:
         """Compile, plan and touch everything, on memory laid out as the outbox is."""
-        scratch = np.zeros(1, self.outbox.claim().dtype)[0]
+        scratch = np.zeros(1, self.outbox.dtype)[0]
         hop = np.zeros((self.spec.n_feeds, N_CHANNELS, self.spec.hop_length), np.float32)
         noise = np.random.default_rng(0)
         for i in range(WARM_HOPS):
@@ -270,7 +308,7 @@ class Pipeline:
         section["overruns"] = self.ring.overruns
         section["late"] += late
         section["dry"] += dry
-        section["skipped"] = self._model.skipped
+        section["skipped"] = self._skipped + self._model.skipped
         section["misses"] += not self._lossless and now_ns - intake.arrival_ns > self._hop_ns
         section["step_ns"] = step_ns
         section["steps"][step_bucket(step_ns)] += 1
@@ -297,9 +335,19 @@ def run(links: Links) -> None:
         sys.exit(error.exit_code)
     role.ready()
     pipeline.listen_to(links)
+    serve(pipeline, role, links)
+
+
+def serve(pipeline: Pipeline, role: Role, links: Links) -> None:
+    """Hop after hop, until the end or until another one takes over."""
     wake = links.wake["separate"]
+    section = role.section
     while not role.stopping and not pipeline.intake.finished:
-        if not pipeline.step(time.monotonic_ns()):
-            role.beat()
-            wake.acquire(True, max(pipeline.intake.wait_s(time.monotonic_ns()), 0.0005))
+        if pipeline.step(time.monotonic_ns()):
+            continue
+        if token := text(section["hand_over"]):
+            give(pipeline, place_of(int(role.status.daemon["pid"]), token))
+            break
+        role.beat()
+        wake.acquire(True, max(pipeline.intake.wait_s(time.monotonic_ns()), 0.0005))
     pipeline.close()

@@ -1,0 +1,177 @@
+"""Another model takes over in the middle of a stream: nothing is lost, nothing jumps."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stemd.processors.catalogue import find_model
+from stemd.processors.features import Features
+from stemd.processors.mixer import Mixer
+from stemd.processors.separator import HopSeparator
+from stemd.processors.transplant import transplant
+from stemd.shared import PLACE, PREFIX
+from stemd.spec import N_FEATURES, N_STEMS, SOURCES, StreamSpec
+from stemd.status import State
+
+from ..device.conftest import START_S, Running, running
+from ..servers import wait_for
+
+SPEC = StreamSpec.of("live", 48_000)
+
+
+class Constant:
+    """A model that gives each stem a share of everything."""
+
+    complex_masks = False
+
+    def __init__(self, *shares: float) -> None:
+        self._masks = np.zeros((1, N_STEMS, 2, SPEC.n_bins), np.float32)
+        self._masks[0] = np.array(shares, np.float32)[:, None, None]
+
+    def process(self, spectra: Any, deadline: float | None = None) -> Any:
+        return self._masks
+
+    def reset(self, slot: int | None = None) -> None:
+        pass
+
+
+class Line:
+    """What is carried from one separator to the next, and what comes out of it."""
+
+    def __init__(self, model: Any) -> None:
+        self.parts = (HopSeparator(SPEC, model), Mixer(SPEC), Features(SPEC))
+
+    def hop(self, samples: Any) -> list[Any]:
+        separator, mixer, features = self.parts
+        stems = np.zeros((1, N_STEMS, 2, SPEC.hop_length), np.float32)
+        mix = np.zeros((1, 2, SPEC.hop_length), np.float32)
+        rows = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
+        separator.process(samples, stems, mix)
+        features.process(separator, mix, stems, rows)
+        mixer.process(stems)
+        return [stems, mix, rows]
+
+
+def music(n: int) -> list[Any]:
+    """Hops of decaying bursts over a hum: there are onsets, notes and a beat in it."""
+    t = np.arange(n * SPEC.hop_length)
+    noise = np.random.default_rng(7).standard_normal(len(t)) * np.exp(-(t % 24_000) / 2_000)
+    tone = 0.3 * np.sin(2 * np.pi * 110 * t / 48_000)
+    audio = (0.2 * noise + tone).astype(np.float32)
+    return [np.stack([h, h])[None] for h in audio.reshape(n, SPEC.hop_length)]
+
+
+def test_a_transplanted_line_goes_on_bit_by_bit() -> None:
+    model = Constant(0.4, 0.3, 0.2, 0.1)
+    old, new = Line(model), Line(model)
+    old.parts[1].set_gain(2, 0.5, 0)
+    given = music(900)
+    for hop in given[:700]:
+        old.hop(hop)
+    for hop in given[100:150]:  # the new one has heard something else before
+        new.hop(hop)
+    for source, target in zip(old.parts, new.parts, strict=True):
+        source.model = None  # as it travels
+        transplant(pickle.loads(pickle.dumps(source)), target)
+    old.parts[0].model = new.parts[0].model = model
+    for hop in given[700:]:
+        for mine, theirs in zip(old.hop(hop), new.hop(hop), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_masks_of_two_models_are_cross_faded() -> None:
+    separator = HopSeparator(SPEC, Constant(0.8, 0.1, 0.1, 0.0))
+    hop = np.full((1, 2, SPEC.hop_length), 0.5, np.float32)
+    stems = np.zeros((1, N_STEMS, 2, SPEC.hop_length), np.float32)
+    mix = np.zeros((1, 2, SPEC.hop_length), np.float32)
+    heard = []
+    for k in range(60):
+        if k == 30:
+            separator.cross_fade()
+            separator.model = Constant(0.2, 0.1, 0.1, 0.6)
+        separator.process(hop, stems, mix)
+        np.testing.assert_allclose(stems.sum(axis=1), mix, atol=1e-6)
+        heard.append(stems[0, 0, 0].copy())
+    vocals = np.concatenate(heard[20:]) / 0.5
+    assert vocals[0] == pytest.approx(0.8, abs=1e-3)
+    assert vocals[-1] == pytest.approx(0.2, abs=1e-3)
+    # 40 ms long: at no sample steeper than a raised cosine of that length, with its steps smoothed.
+    assert np.abs(np.diff(vocals)).max() < 3 * 0.6 / (0.04 * 48_000)
+
+
+def another_model(folder: Path) -> Path:
+    """The released model under another name."""
+    path = find_model("default", "live")
+    for suffix in (".onnx", ".json"):
+        shutil.copy(path.with_suffix(suffix), folder / f"twin_live{suffix}")
+    card = json.loads((folder / "twin_live.json").read_text())
+    (folder / "twin_live.json").write_text(json.dumps({**card, "name": "twin_live"}))
+    return folder / "twin_live.onnx"
+
+
+def swap(it: Running, model: str) -> Any:
+    """Load `model` into a running daemon; the hops until it plays."""
+    it.daemon._overrides = (*it.daemon._overrides, f'model.name="{model}"')
+    ok, said = it.daemon.reload()
+    assert ok, said
+    collected = []
+    pid = int(it.status.separate["pid"])
+
+    def took_over() -> bool:
+        collected.append(it.collect(0.1).hops)
+        return int(it.status.separate["pid"]) != pid
+
+    wait_for(took_over, START_S, "the new model")
+    collected.append(it.collect(0.5).hops)
+    return collected
+
+
+def test_a_model_is_swapped_in_a_running_daemon_and_no_hop_is_lost(tmp_path: Path) -> None:
+    with running("source.kind=demo") as it:
+        it.collect(0.5)
+        session, publish = int(it.status.daemon["session"]), int(it.status.publish["pid"])
+        first = int(it.status.separate["hops"])
+        counted = it.status.snapshot()["separate"]
+        swap(it, str(another_model(tmp_path)))
+        after = it.status.snapshot()["separate"]
+        assert after["model"] == "twin_live"
+        assert after["hops"] > first
+        for count in ("lost_input", "overruns", "concealed", "discontinuities"):
+            assert after[count] == counted[count], count
+        hops = it.collect(0.5).hops
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert (np.diff(hops["sample_pos"]) == SPEC.hop_length).all()
+        # Every hop that was made stands where the clock says: none is missing since the start.
+        assert hops["sample_pos"][-1] == (hops["seq"][-1] + 1) * SPEC.hop_length
+        np.testing.assert_allclose(hops["stems"][:, 0].sum(axis=1), hops["mix"][:, 0], atol=1e-6)
+        assert int(it.status.daemon["session"]) == session
+        assert int(it.status.publish["pid"]) == publish
+        assert int(it.status.daemon["restarts"].sum()) == 0
+        assert it.status.state is State.RUNNING
+        if PLACE.is_dir():
+            assert not [p for p in PLACE.glob(f"{PREFIX}{os.getpid()}-*") if p.suffix == ".part"]
+
+
+def test_a_model_that_does_not_load_leaves_the_old_one_playing(tmp_path: Path) -> None:
+    with running("source.kind=demo") as it:
+        it.collect(0.2)
+        pid = int(it.status.separate["pid"])
+        model = another_model(tmp_path)
+        it.daemon._overrides = (*it.daemon._overrides, f'model.name="{model}"')
+        assert it.daemon.reload()[0]
+        it.until(lambda: int(it.status.spare["pid"]), START_S, "the spare process")
+        os.kill(int(it.status.spare["pid"]), signal.SIGKILL)
+        it.until(lambda: it.daemon._spare is None, START_S, "the end of the attempt")
+        hops = it.collect(0.5).hops
+        assert int(it.status.separate["pid"]) == pid
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert it.status.state is State.RUNNING
