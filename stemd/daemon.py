@@ -46,7 +46,7 @@ HEARTBEAT_LIMIT_S = {
     "separate": 2.0,
     "publish": 3.0,
     "play": 3.0,
-    "record": 10.0,
+    "record": 30.0,  # a disk may think for long
     "console": 5.0,
     "inserts": 3.0,
     "metrics": 10.0,
@@ -54,6 +54,7 @@ HEARTBEAT_LIMIT_S = {
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 HEALTHY_S = 5.0  # alive for this long, a process starts again with the shortest pause
 MAX_CRASHES = 5  # in a row, of a process the audio depends on, before the daemon gives up
+SWAP_LIMIT_S = 300.0  # nobody waits for a second separator: the first one plays
 HANDOVER_LIMIT_S = 5.0  # from one separator to the next
 STOP_LIMIT_S = 2.0  # for each process, then it is killed
 POLL_S = 0.02
@@ -268,7 +269,7 @@ class Daemon:
             old.join(STOP_LIMIT_S)
             old.kill()
             log.info("%s took over", text(self.status.separate["model"]))
-        elif not spare.alive or now_s - spare.started_s > START_LIMIT_S:
+        elif not spare.alive or now_s - spare.started_s > SWAP_LIMIT_S:
             reason = text(section["reason"]) or f"exit code {spare.process.exitcode}"
             log.error("%s goes on: the new model ended (%s)", text(self.status.separate["model"]),
                       reason)  # fmt: skip
@@ -565,21 +566,21 @@ class Daemon:
             self._set_state(State.STOPPED, "a client asked for the end")
             return False
         overrides = self._overrides
+        chosen: tuple[str, ...] = ()
         if keys := _OVERRIDES.get(Command(what)):
             argument = text(command["argument"])
             values = json.loads(argument) if what == Command.DEVICE else [argument]
             kept = tuple(one for one in overrides if one.partition("=")[0].strip() not in keys)
-            new = (f"{key}={_toml(value)}" for key, value in zip(keys, values, strict=True))
-            overrides = (*kept, *new)
+            chosen = tuple(f"{k}={_toml(value)}" for k, value in zip(keys, values, strict=True))
+            overrides = (*kept, *chosen)
         try:
             same = self._read(overrides) == self.config
         except StemdError as error:
             self._answer(asked, False, str(error))
             return True
         self._overrides = overrides
-        if key:
-            kept = tuple(one for one in self._chosen if not one.startswith(f"{key}="))
-            self._chosen = (*kept, overrides[-1])
+        before = (one for one in self._chosen if one.partition("=")[0] not in (keys or ()))
+        self._chosen = (*before, *chosen)
         # Answer first: applying it may replace the process that passes the answer on.
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:

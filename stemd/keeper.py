@@ -18,6 +18,8 @@ log = logging.getLogger("stemd")
 
 VERSION = 1
 MAX_BYTES = 1_000_000
+# What a client may choose of the configuration.
+_CHOICES = ("model.name=", "profile=", "source.device=", "source.host_api=")
 PERIOD_S = 1.0  # a fader that is moved is written once a second
 
 
@@ -57,7 +59,7 @@ class Keeper:
         kept = self.read().get("overrides", [])
         if not isinstance(kept, list):
             return []
-        return [str(one) for one in kept if str(one).startswith(("model.name=", "profile="))]
+        return [str(one) for one in kept if str(one).startswith(_CHOICES)]
 
     def restore(self, status: Status, feeds: Sequence[str]) -> None:
         """Turn the knobs back, and say so."""

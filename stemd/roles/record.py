@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
 
 from .. import realtime
 from ..errors import DeviceError
@@ -13,6 +17,7 @@ from .links import Links, Role
 
 WAIT_S = 0.05
 SPACE_CHECK_S = 1.0
+END_S = 1.5  # the daemon kills who has not ended two seconds after it was told to
 HOPS_PER_ROUND = 64  # of what was kept, then of the newest; then it is time for a heartbeat
 
 
@@ -22,20 +27,51 @@ def run(links: Links) -> None:
     role = Role("record", status)
     role.note(realtime.enter("record", False, False))
     reader = Outbox.attach(links.outbox).reader("record")
-    recording = Recording(links, role, reader)
+    finisher = Finisher(unfinished(links.config.record.directory))
+    recording = Recording(links, role, reader, finisher)
     role.ready()
-    for take in unfinished(links.config.record.directory):
-        role.beat()
-        finish_take(take)
     while True:
         stopping = role.stopping
         role.beat()
         busy = recording.step(bool(status.mixer["recording"]))
         if stopping and not busy:  # what was heard until then is written
             recording.stop("")
+            finisher.end()
             return
         if not busy:
             links.wake["record"].acquire(True, WAIT_S)
+
+
+class Finisher:
+    """Writes the exports of takes in a thread: those of three hours of notes take seconds.
+
+    What it does not come to is done by the next recorder of this folder.
+
+    Parameters
+    ----------
+    takes : sequence of Path
+        Left over from recorders that were killed.
+    """
+
+    def __init__(self, takes: Sequence[Path]) -> None:
+        self._takes: SimpleQueue[Path | None] = SimpleQueue()
+        for take in takes:
+            self._takes.put(take)
+        self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
+        self._thread.start()
+
+    def finish(self, take: Path) -> None:
+        """Its files are closed."""
+        self._takes.put(take)
+
+    def end(self) -> None:
+        """Wait for what is in work, as long as the daemon waits for us."""
+        self._takes.put(None)
+        self._thread.join(END_S)
+
+    def _run(self) -> None:
+        while (take := self._takes.get()) is not None:
+            finish_take(take)
 
 
 class Recording:
@@ -45,7 +81,8 @@ class Recording:
     hops of a recording are the oldest in it.
     """
 
-    def __init__(self, links: Links, role: Role, reader: OutboxReader) -> None:
+    def __init__(self, links: Links, role: Role, reader: OutboxReader, finisher: Finisher) -> None:
+        self._finisher = finisher
         self._links = links
         self._role = role
         self._section = role.section
@@ -84,6 +121,7 @@ class Recording:
                 self._recorder.write(self._kept.pop())
             self._section["samples"] = self._recorder.samples
             self._recorder.close()
+            self._finisher.finish(self._recorder.directory)
             self._recorder = None
         self._section["recording"] = 0
         self._role.reason(reason)

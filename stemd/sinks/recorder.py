@@ -120,7 +120,7 @@ class Recorder:
         self.samples += self._spec.hop_length
 
     def close(self) -> None:
-        """Finish all files, whatever the disk says."""
+        """Finish all files, whatever the disk says; `finish_take` is for later."""
         with contextlib.suppress(OSError, RuntimeError):
             self._flush()
         for file in (*self._files, *([self._events] if self._events else ())):
@@ -128,8 +128,6 @@ class Recorder:
             with contextlib.suppress(OSError, RuntimeError):
                 file.close()
         self._files, self._events = [], None
-        if self._parts:
-            finish_take(self.directory)
 
     def _flush(self) -> None:
         filled, self._filled = self._filled, 0

@@ -49,6 +49,7 @@ def record(tmp_path: Path, given: list[Any], **settings: Any) -> Path:
     for hop in given:
         recorder.write(hop)
     recorder.close()
+    assert finish_take(recorder.directory)
     return recorder.directory
 
 
