@@ -6,7 +6,7 @@ CONTENTS := pyproject.toml scripts/setup.sh
 
 PROFILE ?= live
 
-.PHONY: run test test-all lint bench doctor train smoke plugin plugin-test clean
+.PHONY: run test test-all lint soak bench doctor train smoke plugin plugin-test clean
 
 run: $(VENV)/.stemd-run  ## install what is missing, then start the daemon
 	@$(BIN)/stemd run $(ARGS)
@@ -37,6 +37,9 @@ plugin:  ## stemd Insert for DAWs (VST3, CLAP, LV2), built and put where hosts l
 
 plugin-test: $(VENV)/.stemd-test  ## the plugin's tests: C++, mini-host, DawDreamer where it is
 	$(BIN)/python -m pytest tests/bridge/plugin $(PYTEST)
+
+soak: $(VENV)/.stemd-test  ## hours with faults on a schedule: MINUTES=120, a page in build/soak
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),120) $(ARGS)
 
 clean:  ## everything that was made here; recordings stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ log = logging.getLogger("stemd")
 VERSION = 1
 MAX_BYTES = 1_000_000
 # What a client may choose of the configuration.
-_CHOICES = ("model.name=", "profile=", "source.device=", "source.host_api=")
+_CHOICES = (*("model.name=", "profile=", "source.kind=", "source.device=", "source.host_api="),)
 PERIOD_S = 1.0  # a fader that is moved is written once a second
 
 

@@ -32,7 +32,6 @@ PAGES = {
     for page in (
         *("README.md", "docs/platforms.md", "docs/models.md", "docs/mappings.md"),
         *("docs/operate.md", "docs/start.md", "docs/console.md", "docs/tuning.md"),
-        "docs/operate.md",
         "docs/services.md",
         *("bridge/README.md", "benchmarks/features.md"),
     )

@@ -171,6 +171,7 @@ def _facts(status: dict[str, Any], about: About) -> Table:
                 f"{step['0.5'] / 1e3:.2f} p99 {step['0.99'] / 1e3:.2f} of {hop_ms:.2f} ms",
             ),
         ]
+        facts += _listeners(status, 1e3 * latency / rate)
     facts += _senders(status.get("network", {}))
     facts += _inserts(status["inserts"])
     return _pairs(facts)
@@ -187,6 +188,33 @@ def _senders(network: dict[str, Any]) -> list[tuple[str, str]]:
         if network["present"][i]
     ]
     return [("senders", rows[0] if rows else "nobody yet"), *(("", row) for row in rows[1:])]
+
+
+def _listeners(status: dict[str, Any], method_ms: float) -> list[tuple[str, str]]:
+    """When stems leave, to whom, and what else is fed by them; of a daemon that tells it."""
+    publish, play, record = status["publish"], status["play"], status["record"]
+    rows = []
+    if "delay_us" in publish and publish["hops"]:
+        p50, p99 = (method_ms + publish["delay_us"][q] / 1e3 for q in ("0.5", "0.99"))
+        rows.append(
+            (
+                "sent",
+                f"{p50:.1f} ms after the input came, p99 {p99:.1f}; "
+                f"{publish['subscribers']} subscriptions, {publish['osc_clients']} OSC clients",
+            )
+        )
+    if play["device"]:
+        rows.append(
+            (
+                "output",
+                f"{play['device']}  {play['samplerate']} Hz, {play['ppm']:+.0f} ppm, "
+                f"{play['fill']:.0f} samples waiting",
+            )
+        )
+    if record.get("held") and not record["recording"] and status["separate"]["samplerate"]:
+        held_s = record["held"] / status["separate"]["samplerate"]
+        rows.append(("record", f"not now; the last {held_s:.0f} s are kept"))
+    return rows
 
 
 def _inserts(inserts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -224,3 +224,18 @@ def test_endpoints_name_what_is_on():
     nothing = build_config({"zeromq": {"enabled": False}, "osc": {"enabled": False}})
     assert endpoints(nothing) == ()
     assert about(everything).feeds == ("main",)
+
+
+def test_listeners_output_and_pre_roll_are_told(status):
+    status.separate["samplerate"], status.separate["latency"] = 48_000, 512
+    status.separate["hop_length"] = 256
+    status.publish["hops"] = 10
+    status.publish["delays"][step_bucket(2_000_000)] = 10
+    status.publish["osc_clients"] = 3
+    Status.set_text(status.play, "device", "Main Out")
+    status.play["ppm"] = 12.0
+    status.record["held"] = 48_000 * 30
+    shown = drawn(status.snapshot())
+    assert "12.8 ms after the input came, p99 12.8; 0 subscriptions, 3 OSC clients" in shown
+    assert "Main Out  0 Hz, +12 ppm" in shown
+    assert "the last 30 s are kept" in shown

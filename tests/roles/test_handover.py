@@ -130,7 +130,7 @@ def swap(it: Running, model: str) -> Any:
         collected.append(it.collect(0.1).hops)
         return int(it.status.separate["pid"]) != pid
 
-    wait_for(took_over, START_S, "the new model")
+    wait_for(took_over, 280.0, "the new model")  # it loads at ordinary priority
     collected.append(it.collect(0.5).hops)
     return collected
 

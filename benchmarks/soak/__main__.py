@@ -1,0 +1,261 @@
+"""Run the daemon for a while, hurt it on a schedule, write one page about it.
+
+    python -m benchmarks.soak --minutes 120            # or: make soak MINUTES=120
+    python -m benchmarks.soak --minutes 10 --every 15  # a fault each 15 s
+
+The page, its plots and the figures behind them go to --out (build/soak). As root it runs in network
+and mount namespaces of its own, so that the network can be cut and a disk be full; otherwise those
+two faults are left out and the page says so. Exit code 1: something did not recover, a recording
+does not play, or a count does not add up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from prometheus_client.parser import text_string_to_metric_families
+
+from stemd.config import load_config
+from stemd.daemon import Daemon
+from stemd.processors.catalogue import find_model
+from stemd.shared import PLACE, PREFIX
+from stemd.status import State
+from tests.device.conftest import START_S, Running
+from tests.sinks.support import free_port, free_ports
+
+from .faults import FAULTS, NEEDS_NAMESPACE, Fault, Stage
+from .report import write_report
+
+ROLES = ("capture", "separate", "publish", "record", "metrics")
+SAMPLE_S = 1.0
+SETTLED_S = 2.0  # after a fault misses are still its own
+INSIDE = "STEMD_SOAK_INSIDE"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between faults")
+    parser.add_argument("--profile", default="live")
+    parser.add_argument("--out", type=Path, default=Path("build/soak"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    if INSIDE not in os.environ and os.geteuid() == 0 and shutil.which("unshare"):
+        return _inside(options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        result = soak(options, Path(place))
+    write_report(result, options.out)
+    print((options.out / "soak.md").read_text())
+    return int(bool(result["wrong"]))
+
+
+def _inside(out: Path) -> int:
+    """The same again where lo and a disk are ours alone."""
+    out.mkdir(parents=True, exist_ok=True)
+    script = 'ip link set lo up && mount -t tmpfs -o size=400m tmpfs /mnt && exec "$@"'
+    command = ["unshare", "-n", "-m", "--propagation", "private", "bash", "-c", script, "soak"]
+    again = [sys.executable, "-m", "benchmarks.soak", *sys.argv[1:]]
+    return subprocess.run(
+        [*command, *again], env={**os.environ, INSIDE: "1"}, check=False
+    ).returncode
+
+
+def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """The run itself: everything the report is made of."""
+    inside = INSIDE in os.environ
+    disk = Path("/mnt") if inside else place / "disk"
+    disk.mkdir(exist_ok=True)
+    config = place / "soak.toml"
+    metrics = free_port()
+    audio, features, control, osc_in, osc_out = free_ports(5)
+    config.write_text(
+        f'profile = "{options.profile}"\n[source]\nkind = "demo"\n'
+        f"[zeromq]\naudio_port = {audio}\nfeatures_port = {features}\ncontrol_port = {control}\n"
+        f'[osc]\nlisten = "127.0.0.1:{osc_in}"\ntargets = ["127.0.0.1:{osc_out}"]\n'
+        f"[metrics]\nenabled = true\nport = {metrics}\n"
+        f'[record]\nenabled = true\nformat = "flac"\ndirectory = "{disk}/takes"\n'
+        f'rotate_min = 1\nkeep_free_mb = 20\n[state]\nfile = "{place}/state.json"\n[mixer]\n'
+    )
+    models = _two_models(options.profile, place)
+    faults = [f for f in FAULTS if inside or f.name not in (*NEEDS_NAMESPACE, "full disk")]
+    daemon = Daemon(load_config(config), config_path=config)
+    daemon.start()
+    it = Running(daemon, control)
+    pids: set[int] = set()
+    stop = threading.Event()
+    series: list[dict[str, float]] = []
+    begin_s = time.monotonic()
+    sampler = threading.Thread(
+        target=_sample, args=(metrics, begin_s, series, stop, options.out), daemon=True
+    )
+    events: list[dict[str, Any]] = []
+    wrong: list[str] = []
+    chance = random.Random(options.seed)
+    try:
+        it.until(lambda: it.status.state is State.RUNNING, START_S, "the start")
+        it.until(lambda: it.status.metrics["ready"] and it.status.record["ready"], START_S, "all")
+        sampler.start()
+        stage = Stage(it, config, disk, metrics, osc_in, models)
+        end_s = time.monotonic() + 60 * options.minutes
+        queue: list[Fault] = []
+        it.collect(min(20.0, 6 * options.minutes))
+        while time.monotonic() < end_s:
+            if not queue:
+                queue = chance.sample(faults, len(faults))
+            pids |= _pids(it)
+            events.append(_one(stage, queue.pop(), begin_s, wrong))
+            _prune(disk / "takes")
+            it.collect(options.every)
+        it.collect(5.0)
+        final = it.status.snapshot()
+        pids |= _pids(it)
+    finally:
+        stop.set()
+        daemon.stop()
+    sampler.join(5.0)
+    wrong += _left_behind(pids)
+    played, broken = _recordings(disk / "takes")
+    wrong += broken
+    expected = sum(event["restarts"] for event in events)
+    restarts = sum(final["daemon"]["restarts"].values())
+    if restarts != expected:
+        wrong.append(f"{restarts} restarts counted, {expected} caused")
+    return {
+        "minutes": options.minutes,
+        "profile": options.profile,
+        "command": "python -m benchmarks.soak " + " ".join(sys.argv[1:]),
+        "events": events,
+        "left_out": sorted({f.name for f in FAULTS} - {f.name for f in faults}),
+        "series": series,
+        "final": final,
+        "recordings": played,
+        "expected_restarts": expected,
+        "wrong": wrong,
+    }
+
+
+def _one(stage: Stage, fault: Fault, begin_s: float, wrong: list[str]) -> dict[str, Any]:
+    """Do it, wait until all is well, and write down what it cost."""
+    status = stage.it.status
+    before = {k: int(status.separate[k]) for k in ("misses", "late", "lost_input", "hops")}
+    overload = os.getloadavg()[0]
+    start_s = time.monotonic()
+    failed = ""
+    try:
+        fault.do(stage)
+    except Exception as error:  # the page tells; the run goes on, if it can
+        failed = f"{type(error).__name__}: {error}"
+        wrong.append(f"{fault.name}: {failed}"[:200])
+    took_s = time.monotonic() - start_s
+    stage.it.collect(SETTLED_S)
+    cost = {k: int(status.separate[k]) - before[k] for k in before}
+    if took_s > fault.limit_s:
+        wrong.append(f"{fault.name}: took {took_s:.1f} s, expected at most {fault.limit_s:g} s")
+    if cost["lost_input"] and not fault.costs_audio:
+        wrong.append(f"{fault.name}: {cost['lost_input']} samples of input lost, expected none")
+    return {
+        "name": fault.name,
+        "at_s": start_s - begin_s,
+        "until_s": time.monotonic() - begin_s,
+        "took_s": took_s,
+        "limit_s": fault.limit_s,
+        "restarts": fault.restarts,
+        "machine_load": overload,
+        "failed": failed,
+        **cost,
+    }
+
+
+def _two_models(profile: str, place: Path) -> tuple[str, str]:
+    """The released model, and the same under another name."""
+    path = find_model("default", profile)
+    for suffix in (".onnx", ".json"):
+        shutil.copy(path.with_suffix(suffix), place / f"twin_{profile}{suffix}")
+    card = json.loads((place / f"twin_{profile}.json").read_text())
+    card["name"] = f"twin_{profile}"
+    (place / f"twin_{profile}.json").write_text(json.dumps(card))
+    return "default", str(place / f"twin_{profile}.onnx")
+
+
+def _pids(it: Running) -> set[int]:
+    return {int(getattr(it.status, role)["pid"]) for role in ROLES} - {0}
+
+
+def _sample(
+    port: int, begin_s: float, series: list[dict[str, float]], stop: threading.Event, out: Path
+) -> None:
+    """What /metrics says, once a second; a metrics process that was killed leaves a hole."""
+    while not stop.wait(SAMPLE_S):
+        row = {"t": time.monotonic() - begin_s, "machine_load": os.getloadavg()[0]}
+        with contextlib.suppress(OSError, ValueError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as reply:
+                told = reply.read().decode()
+            for family in text_string_to_metric_families(told):
+                for sample in family.samples:
+                    labels = ",".join(f"{v}" for v in sample.labels.values())
+                    row[f"{sample.name}[{labels}]" if labels else sample.name] = sample.value
+            series.append(row)
+            with (out / "series.jsonl").open("a" if len(series) > 1 else "w") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def _prune(takes: Path) -> None:
+    """Keep the newest few: the disk is small, and its being full is another fault."""
+    for take in sorted(takes.glob("*"))[:-3]:
+        if _take_plays(take) is None:
+            shutil.rmtree(take)
+
+
+def _take_plays(take: Path) -> str | None:
+    """What is wrong with a take's files; None: they play."""
+    for file in take.glob("*.flac"):
+        try:
+            with soundfile.SoundFile(str(file)) as opened:
+                frames, heard = opened.frames, 0
+                if frames > 1 << 40:
+                    return f"{file.name}: no length in its header"
+                while len(block := opened.read(1 << 16)):
+                    heard += len(block)
+            if heard != frames:
+                return f"{file.name}: {heard} of {frames} samples"
+        except (OSError, RuntimeError) as error:
+            if file.stat().st_size > 200_000:  # shorter ones were killed before the first second
+                return f"{file.name}: {error}"
+    return None
+
+
+def _recordings(takes: Path) -> tuple[int, list[str]]:
+    found = [(take, _take_plays(take)) for take in sorted(takes.glob("*"))]
+    return len(found), [f"{take.name}/{why}" for take, why in found if why]
+
+
+def _left_behind(pids: set[int]) -> list[str]:
+    """Processes and shared memory that should be gone."""
+    wrong = []
+    time.sleep(1.0)
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if stat[0] != "Z":
+                wrong.append(f"process {pid} is still there")
+    wrong += [f"{path.name} is left in {PLACE}" for path in PLACE.glob(f"{PREFIX}{os.getpid()}-*")]
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The page of a soak: a verdict, a table of faults, counts, and plots where matplotlib is there."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROLES = ("daemon", "capture", "separate", "publish", "record", "metrics")
+WARM_S = 60.0  # memory grows while things are used for the first time
+
+
+def write_report(result: dict[str, Any], out: Path) -> None:
+    """`soak.md`, `soak.json` and `soak.png` in `out`."""
+    (out / "soak.json").write_text(
+        json.dumps({**result, "series": len(result["series"])}, indent=1)
+    )
+    drawn = _plots(result, out / "soak.png")
+    (out / "soak.md").write_text("\n".join(_page(result, drawn)) + "\n")
+
+
+def unexplained(result: dict[str, Any]) -> tuple[int, int, float]:
+    """Misses and hops outside all faults, and the seconds that covers."""
+    inside = [(event["at_s"], event["until_s"]) for event in result["events"]]
+    misses = hops = 0.0
+    seconds = 0.0
+    rows = [row for row in result["series"] if "stemd_hops_total" in row]
+    for old, new in itertools.pairwise(rows):
+        if any(a < new["t"] and old["t"] < b for a, b in inside):
+            continue
+        made = new["stemd_hops_total"] - old["stemd_hops_total"]
+        if made >= 0:
+            misses += new["stemd_deadline_misses_total"] - old["stemd_deadline_misses_total"]
+            hops += made
+            seconds += new["t"] - old["t"]
+    return round(misses), round(hops), seconds
+
+
+def slope(result: dict[str, Any], name: str, role: str) -> float | None:
+    """Median growth an hour between restarts of a role, bytes or counts; None: too short a run."""
+    key = f"{name}[{role}]"
+    rows = [(row["t"], row[key]) for row in result["series"] if key in row]
+    starts = [e["at_s"] for e in result["events"] if role in e["name"] or "model" in e["name"]]
+    slopes = []
+    edges = [-1e9, *starts, 1e9]
+    for a, b in itertools.pairwise(edges):
+        part = np.array([r for r in rows if a + WARM_S < r[0] < b])
+        if len(part) > 60:
+            slopes.append(float(np.polyfit(part[:, 0], part[:, 1], 1)[0]) * 3600)
+    return float(np.median(slopes)) if slopes else None
+
+
+def _page(result: dict[str, Any], drawn: bool) -> list[str]:
+    separate = result["final"]["separate"]
+    misses, hops, seconds = unexplained(result)
+    loads = [row["machine_load"] for row in result["series"]] or [0.0]
+    lines = [
+        "# Soak",
+        "",
+        f"`{result['command']}`, {result['minutes']:g} minutes, profile `{result['profile']}`, "
+        f"{os.cpu_count()} processors ({platform.machine()}), whose own load average was "
+        f"{min(loads):.0f} to {max(loads):.0f}.",
+        "",
+        f"**{'Something is wrong' if result['wrong'] else 'Everything recovered in time'}**: "
+        f"{len(result['events'])} faults, {separate['hops']} hops, "
+        f"{separate['lost_input']} samples of input lost in all, "
+        f"{result['recordings']} takes at the end, "
+        f"{sum(result['final']['daemon']['restarts'].values())} restarts counted "
+        f"({result['expected_restarts']} caused).",
+        "",
+        *[f"- {line}" for line in result["wrong"]],
+        "",
+        f"Outside all faults: {misses} of {hops} hops missed "
+        f"({100 * misses / max(hops, 1):.2f} %) in {seconds:.0f} s.",
+        "",
+        "| fault | times | all well after, s: median, worst | stated, s | misses | late | "
+        "input lost, samples |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in result["events"]:
+        by_name[event["name"]].append(event)
+    for name, events in sorted(by_name.items()):
+        took = [event["took_s"] for event in events]
+        total = {k: sum(e[k] for e in events) for k in ("misses", "late", "lost_input")}
+        lines.append(
+            f"| {name} | {len(events)} | {np.median(took):.1f}, {max(took):.1f} | "
+            f"{events[0]['limit_s']:g} | {total['misses']} | {total['late']} | "
+            f"{total['lost_input']} |"
+        )
+    if result["left_out"]:
+        lines += ["", f"Left out, for want of rights: {', '.join(result['left_out'])}."]
+    lines += ["", "| process | memory, MB: first, last | an hour, MB | handles, first, last |",
+              "|---|---|---|---|"]  # fmt: skip
+    for role in ROLES:
+        memory = _ends(result, f"stemd_process_resident_bytes[{role}]")
+        handles = _ends(result, f"stemd_process_handles[{role}]")
+        grows = slope(result, "stemd_process_resident_bytes", role)
+        if memory and handles:
+            told = "too short" if grows is None else f"{grows / 1e6:+.1f}"
+            lines.append(
+                f"| {role} | {memory[0] / 1e6:.0f}, {memory[1] / 1e6:.0f} | {told} | "
+                f"{handles[0]:.0f}, {handles[1]:.0f} |"
+            )
+    if drawn:
+        lines += ["", "![plots](soak.png)"]
+    return lines
+
+
+def _ends(result: dict[str, Any], key: str) -> tuple[float, float] | None:
+    values = [row[key] for row in result["series"] if key in row]
+    return (values[0], values[-1]) if values else None
+
+
+def _plots(result: dict[str, Any], path: Path) -> bool:
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        return False
+    rows = result["series"]
+
+    def series(key: str) -> tuple[list[float], list[float]]:
+        found = [(row["t"] / 60, row[key]) for row in rows if key in row]
+        return [t for t, _ in found], [v for _, v in found]
+
+    figure, axes = pyplot.subplots(4, 1, figsize=(10, 11), sharex=True)
+    t, misses = series("stemd_deadline_misses_total")
+    axes[0].plot(t[1:], np.diff(misses), label="misses a second", lw=0.7)
+    t, late = series("stemd_late_hops_total")
+    axes[0].plot(t[1:], np.diff(late), label="late hops a second", lw=0.7)
+    t, total = series("stemd_end_to_end_latency_seconds_sum")
+    _, count = series("stemd_end_to_end_latency_seconds_count")
+    mean_s = np.diff(total) / np.maximum(np.diff(count), 1)
+    axes[1].plot(t[1:], 1e3 * np.clip(mean_s, 0, 0.2), label="mean of each second", lw=0.7)
+    for role in ROLES:
+        axes[2].plot(*series(f"stemd_process_resident_bytes[{role}]"), label=role, lw=0.9)
+        axes[3].plot(*series(f"stemd_process_handles[{role}]"), label=role, lw=0.9)
+    names = ("misses", "input to sinks, ms", "memory, bytes", "handles")
+    for axis, name in zip(axes, names, strict=True):
+        axis.set_ylabel(name)
+        for event in result["events"]:
+            axis.axvspan(event["at_s"] / 60, event["until_s"] / 60, alpha=0.12, color="red", lw=0)
+        axis.legend(loc="upper right", fontsize=7, ncol=3)
+    axes[3].set_xlabel("minutes; red: a fault, until all was well")
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    return True
