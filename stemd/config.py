@@ -174,6 +174,14 @@ class SecurityConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoveryConfig:
+    """Telling the network, over mDNS, of what is bound beyond loopback."""
+
+    enabled: bool = True
+    name: str = ""  # empty: "stemd on" and the machine's
+
+
+@dataclass(frozen=True, slots=True)
 class OscConfig:
     """Features out to fixed targets and subscribers, control in."""
 
@@ -387,6 +395,7 @@ class Config:
     preset: Mapping[str, MixerConfig] = field(default_factory=dict)  # recalled by name
     zeromq: ZeroMQConfig = field(default_factory=ZeroMQConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     osc: OscConfig = field(default_factory=OscConfig)
     midi: MidiConfig = field(default_factory=MidiConfig)
     mapping: tuple[MappingConfig, ...] = ()
@@ -456,7 +465,25 @@ class Config:
             found += [] if is_loopback(host) else [f"osc at {host} {whom}, in clear"]
         if self.metrics.enabled and not is_loopback(self.metrics.bind):
             found.append(f"metrics at {self.metrics.bind}")
+        console = self.console
+        if console.enabled and not console.token and not is_loopback(console.bind):
+            found.append(f"console at {console.bind} without a token")
         return tuple(found)
+
+    @property
+    def oscquery_host(self) -> str:
+        """Where OSCQuery is served; empty: nowhere."""
+        osc = self.osc
+        if not (osc.enabled and osc.listen and osc.query_port):
+            return ""
+        return split_endpoint(osc.listen)[0]
+
+    @property
+    def advertised(self) -> tuple[str, ...]:
+        """Addresses beyond loopback at which there is something the network is told of."""
+        hosts = [self.zeromq.bind] if self.zeromq.enabled else []
+        hosts += [self.oscquery_host] if self.oscquery_host else []
+        return tuple(h for h in hosts if self.discovery.enabled and not is_loopback(h))
 
     def _guarded(self, host: str, insecure: bool) -> bool:
         return self.security.loopback if is_loopback(host) else not insecure

@@ -49,6 +49,7 @@ HEARTBEAT_LIMIT_S = {
     "record": 30.0,  # a disk may think for long
     "console": 5.0,
     "inserts": 3.0,
+    "advertise": 20.0,
     "metrics": 10.0,
 }
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -72,6 +73,7 @@ _SECTION_ROLES = {
     "inserts": "inserts",
     "metrics": "metrics",
     "console": "console",
+    "discovery": "advertise",
 }
 # What a client may put in the configuration's place, until the daemon ends.
 _OVERRIDES = {
@@ -184,7 +186,7 @@ class Daemon:
             return
         self._end_swap()
         sinks = ("play", "record", "publish", "console")
-        for name in ("metrics", "capture", "inserts", "separate", *sinks):
+        for name in ("advertise", "metrics", "capture", "inserts", "separate", *sinks):
             self._stop_child(name)
             if name == "separate" and self.status.state is not State.FAILED:
                 # Publish is still there to tell it.
@@ -234,7 +236,9 @@ class Daemon:
                 self._keeper = Keeper(new.state.file)
             if "mixer" in changed:
                 apply_mixer(self.status, new)
-            for role in {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}:
+            roles = {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}
+            roles |= {"advertise"} if "publish" in roles else set()  # it tells of its sockets
+            for role in roles:
                 self._replace_sink(role)
         else:
             self._restart_all(keep="mixer" not in changed)
@@ -403,6 +407,7 @@ class Daemon:
         streams = self.config.source.kind != "none"
         roles = ["separate", "capture", "publish"] if streams else ["publish"]
         roles += ["inserts"] if self.config.inserts.enabled else []
+        roles += ["advertise"] if self.config.advertised else []
         roles += ["play"] if self.config.output.enabled else []
         roles += ["record"] if self.config.record.enabled else []
         roles += ["metrics"] if self.config.metrics.enabled else []

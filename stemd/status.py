@@ -47,7 +47,17 @@ class Command(IntEnum):
     DEVICE = 5
 
 
-ROLES = ("capture", "separate", "publish", "play", "record", "inserts", "metrics", "console")
+ROLES = (
+    "capture",
+    "separate",
+    "publish",
+    "play",
+    "record",
+    "inserts",
+    "metrics",
+    "console",
+    "advertise",
+)
 
 # Step times are counted in logarithmic buckets: 1 µs … 1 s, 20 to the decade (12 % wide).
 STEP_BUCKETS = 121
@@ -231,6 +241,12 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("endpoint", "S240"),
         ("reason", "S240"),
     ],
+    "advertise": [
+        *_COMMON,
+        ("names", "S240"),  # what the services are called on the network
+        ("addresses", "S240"),  # where they are told to be
+        ("reason", "S240"),
+    ],
     "command": [
         ("asked", "<i8"),
         ("what", "<i8"),
@@ -333,6 +349,7 @@ class Status:
         self.play: Any = v["play"]
         self.record: Any = v["record"]
         self.inserts: Any = v["inserts"]
+        self.advertise: Any = v["advertise"]
         self.metrics: Any = v["metrics"]
         self.console: Any = v["console"]
         self.mixer: Any = v["mixer"]
@@ -382,7 +399,7 @@ class Status:
         """Why the state is what it is; empty when all is well."""
         if State(int(self.daemon["state"])) is State.RUNNING:
             parts = (self.separate, self.capture, self.publish, self.play, self.record)
-            late = (self.inserts, self.metrics, self.console)
+            late = (self.inserts, self.metrics, self.console, self.advertise)
             reasons = (text(part["reason"]) for part in (*parts, *late))
             return next(filter(None, reasons), "")
         return text(self.daemon["reason"])

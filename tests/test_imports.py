@@ -48,9 +48,11 @@ ROOMS: dict[str, set[str]] = {
     "files": set(),
     "keys": set(),
     "keeper": {"roles", "files", *MEMORY},
+    "discovery": set(),
     "portaudio": set(),
     "wire": set(),
     "client": {"wire", "keys"},
+    "listener": {"client", "sinks", "config"},
     "sources": {"wire", "config", "processors", "portaudio", *MEMORY},
     "sinks": {"wire", "config", "desk", "keys", "processors", "portaudio", "files", *MEMORY},
     "desk": {"wire", *MEMORY},
@@ -65,11 +67,15 @@ ROOMS: dict[str, set[str]] = {
         "config",
         "desk",
         "keys",
+        "discovery",
         *MEMORY,
     },
     "send": {"wire", "sources", "sinks", "processors", "config", "keys"},
     "daemon": {"keeper", "roles", "sources", "config", "portaudio", *MEMORY},
-    "cli": {"daemon", "send", "client", "processors", "kernels", "config", "keys", *MEMORY},
+    "cli": {
+        *{"daemon", "send", "client", "processors", "kernels", "config", "keys", "discovery"},
+        *{"listener", *MEMORY},
+    },
     "__main__": {"cli", "send"},
     "__init__": set(),
 }
@@ -79,6 +85,7 @@ FOREIGN: dict[str, set[str]] = {
     "wire": {"zmq", "cryptography"},
     "keys": {"zmq"},
     "send": {"zmq"},
+    "discovery": {"zeroconf", "ifaddr"},
     "client": {"zmq"},
     "sinks": {
         *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
@@ -92,7 +99,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 ONNXRUNTIME = "processors/masknet.py"
 PRINTERS = ("cli/", "sources/probe.py")  # the probe's output is for its parent
-NO_NUMPY = {"__main__", "__init__", "spec", "errors", "config", "keys"}
+NO_NUMPY = {"__main__", "__init__", "spec", "errors", "config", "keys", "discovery"}
 
 
 def room_of(path: Path) -> str:

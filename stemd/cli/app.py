@@ -17,7 +17,9 @@ from .bench import bench
 from .check import check
 from .devices import devices
 from .doctor import doctor
+from .find import find
 from .keys import keys
+from .listen import listen
 from .models import models
 from .monitor import monitor
 from .run import run
@@ -67,7 +69,7 @@ def stemd(
     pass
 
 
-for verb in (run, check, devices, separate, tap, monitor, bench, doctor):
+for verb in (run, check, devices, separate, tap, listen, monitor, bench, doctor, find):
     app.command()(verb)
 app.command(
     add_help_option=False,

@@ -63,6 +63,14 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from sound(config)
     yield model(config)
     yield from ports(config)
+    yield keys(config)
+    for found in config.insecure:
+        yield Finding(
+            "insecure",
+            "warn",
+            found,
+            "Everybody on that network may come: leave insecure off, or name the network trusted.",
+        )
 
 
 def numba_cache() -> Finding:
@@ -150,6 +158,35 @@ def model(config: Config) -> Finding:
             "pip install 'onnxruntime-gpu[cuda,cudnn]' into the same environment.",
         )
     return Finding(name, "ok", f"{net.name} on {net.provider}")
+
+
+def keys(config: Config) -> Finding:
+    """Whether those who come from beyond this machine could be let in."""
+    from stemd.errors import ConfigError
+    from stemd.keys import SERVER_FILE, KeyStore, fingerprint, read_pair
+
+    name = "keys"
+    asked = config.zeromq_guarded or (config.inserts.enabled and config.inserts_guarded)
+    try:
+        store = KeyStore(config.security.folder)
+        wrong = store.complaints()
+        path = store.folder / SERVER_FILE
+        own = fingerprint(read_pair(path).public) if path.exists() else "made at the first start"
+    except ConfigError as error:
+        fix = "See docs/security.md, The folder."
+        return Finding(name, "bad" if asked else "warn", str(error), fix)
+    if wrong:
+        return Finding(name, "warn", "; ".join(wrong), "See docs/security.md, The folder.")
+    if not asked:
+        return Finding(name, "ok", "none asked for: all is bound to this machine, or insecure")
+    if not store.clients():
+        return Finding(
+            name,
+            "warn",
+            f"{own}; nobody is on the list in {store.folder}",
+            "stemd keys authorise NAME KEY lets somebody in.",
+        )
+    return Finding(name, "ok", f"{own}; {len(store.clients())} may come")
 
 
 def ports(config: Config) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import typer
 
 from stemd.spec import SOURCES
 
-from .options import CONTROL_PORT, Feed, Host, Identity, Json, Key, Port
+from .options import CONTROL_PORT, Feed, Host, Identity, Json, Key, Port, located
 
 if TYPE_CHECKING:
     from stemd.client import Client
@@ -34,7 +34,7 @@ def monitor(
     """
     from stemd.client import connect
 
-    with connect(host, control_port=port, feed=feed, key=key, identity=identity) as client:
+    with connect(feed=feed, identity=identity, **located(host, port, key)) as client:
         if as_json:
             _lines(client, once)
         else:

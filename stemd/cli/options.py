@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +62,13 @@ Samplerate = Annotated[int, typer.Option("--samplerate", min=8000, help="Of the 
 Feeds = Annotated[
     int, typer.Option("--feeds", min=1, max=64, help="How many are separated at once.")
 ]
-Host = Annotated[str, typer.Option("--host", metavar="NAME", help="Where the daemon runs.")]
+FIND = "auto"
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host", metavar="NAME", help=f"Where the daemon runs; {FIND}: the one on the network."
+    ),
+]
 Port = Annotated[int, typer.Option("--port", help="The control port there.", min=1, max=65_535)]
 Feed = Annotated[
     str | None, typer.Option("--feed", metavar="NAME", help="Of several; else the first.")
@@ -78,3 +84,28 @@ Identity = Annotated[
     typer.Option("--identity", metavar="FILE", help="Our pair of keys; else this user's own."),
 ]
 CONTROL_PORT = 5572
+
+
+def located(host: str, port: int, key: str) -> dict[str, Any]:
+    """Arguments of `connect`: as given, or those of the one daemon the network tells of.
+
+    Raises
+    ------
+    ProtocolError
+        When there is none, or more than one, or one whose key we do not know.
+    """
+    if host != FIND:
+        return {"host": host, "control_port": port, "key": key}
+    from stemd.discovery import find_one
+    from stemd.errors import ProtocolError
+    from stemd.keys import KeyStore
+
+    box, store = find_one(), KeyStore()
+    key = key or store.key_of(print_of=box.key)
+    # Whoever trusts some daemon means that one, and nobody else that calls itself one.
+    if not key and (box.key or store.daemons()):
+        raise ProtocolError(
+            f"{box.name}: got the key {box.key or 'of nobody'}, which is not trusted, "
+            f"expected stemd keys trust {box.address} KEY before"
+        )
+    return {"host": box.address, "control_port": box.port, "key": key}

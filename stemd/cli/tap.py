@@ -14,7 +14,7 @@ import typer
 
 from stemd.spec import SOURCES
 
-from .options import CONTROL_PORT, Feed, Host, Identity, Key, Port, completes, one_of
+from .options import CONTROL_PORT, Feed, Host, Identity, Key, Port, completes, located, one_of
 
 if TYPE_CHECKING:
     from stemd.client import Client
@@ -60,8 +60,8 @@ def tap(
     if output.exists() and not overwrite:
         raise DeviceError(f"{output}: got a file that exists, expected none (--overwrite)")
     wanted: dict[str, Any] = {"stems": (), "mix": True} if stem == "mix" else {"stems": (stem,)}
-    wanted |= {"key": key, "identity": identity, "budget_s": math.inf}
-    with connect(host, control_port=port, feed=feed, **wanted) as client:
+    wanted |= {**located(host, port, key), "identity": identity, "budget_s": math.inf}
+    with connect(feed=feed, **wanted) as client:
         n_samples = _record(client, output, seconds)
         counters = client.counters
         sys.stderr.write(

@@ -11,11 +11,13 @@ from ..errors import DeviceError
 from .peers import MAX_PEERS, Guard, Peers, connection, sender
 
 SEND_BUFFER_BYTES = 131_072  # the kernel's queue adds to ours, and to what a stalled reader holds
-MESSAGES_PER_SERVICE = 256  # so that a flood leaves time for audio
+MESSAGES_PER_SERVICE = 256  # so that a flood leaves time for audio,
+SERVICE_S = 0.002  # also on a machine that has none to spare
 MAX_PREFIXES = 512  # subscriptions remembered; beyond, everything counts as wanted
 MAX_TOPIC_BYTES = 1024
 TOPICS_AT_ONCE = 448  # of one subscriber: every stem of 64 feeds, and their features
 TOPICS_PER_S = 50.0
+WAITING_TOPICS = 64  # of each subscriber; then it has to wait
 MAX_ASKED = 10_000  # then it has to come again, and ZeroMQ forgets what it asked for
 HANDSHAKE_MS = 5000  # who has not said who it is by then is a stranger
 LISTEN = "listen"
@@ -109,7 +111,8 @@ class Publisher:
         self.socket = hardened(context.socket(zmq.XPUB))
         self.socket.setsockopt(zmq.SNDHWM, queued)
         self.socket.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
-        # Subscribers have nothing to say but topics.
+        # Subscribers have nothing to say but topics, and ZeroMQ reads all that waits at once.
+        self.socket.setsockopt(zmq.RCVHWM, WAITING_TOPICS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_TOPIC_BYTES)
         # Also those somebody has already: each tells whose connection it came through.
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -125,6 +128,7 @@ class Publisher:
         self._prefixes: set[bytes] = set()
         self._crowded = False
         self._subscribers: dict[int, _Subscriber] = {}
+        self._ended: set[int] = set()  # whose messages may still wait; until the next review
         self.evicted = 0
 
     @property
@@ -153,23 +157,27 @@ class Publisher:
 
     def service(self) -> bool:
         """Read who came and what they want; True when that changed."""
-        self._peers.service()
         changed = False
-        for _ in range(MESSAGES_PER_SERVICE):
-            if not has_input(self.socket):
+        end_s = time.monotonic() + SERVICE_S
+        for i in range(MESSAGES_PER_SERVICE):
+            if not has_input(self.socket) or (i % 8 == 7 and time.monotonic() > end_s):
                 break
             frame = self.socket.recv(zmq.NOBLOCK, copy=False)
             message = frame.bytes
+            if i == 0:
+                self._peers.service()  # whoever sent it is among them
             if message[:1] == b"\1":
                 changed |= self._take(message[1:], frame)
             elif message[:1] == b"\0" and message[1:] in self._prefixes:
                 self._prefixes.discard(message[1:])
                 changed = True
+        self._peers.service()
         return changed
 
     def review(self) -> None:
         """End the connections of those who may not listen any more."""
         here = self._peers.here
+        self._ended.clear()
         self._subscribers = {
             fd: one for fd, one in self._subscribers.items() if here.get(fd) == one.serial
         }
@@ -187,15 +195,19 @@ class Publisher:
     def _take(self, prefix: bytes, frame: zmq.Frame) -> bool:
         """Note one subscription; True when it is new to us."""
         fd, now_s = connection(frame), time.monotonic()
-        if fd not in self._peers.here:
+        serial = self._peers.here.get(fd)
+        if serial is None and fd not in self._ended:
             self._peers.service()  # it came while we read
-        if (serial := self._peers.here.get(fd)) is not None:
-            one = self._subscribers.get(fd)
-            if one is None or one.serial != serial:
-                one = self._subscribers[fd] = _Subscriber(serial, now_s)
-            one.key = sender(frame)
-            if not one.may_ask(now_s):
-                self._end(fd)
+            serial = self._peers.here.get(fd)
+        if serial is None:
+            return False  # gone: ZeroMQ forgets what it wanted
+        one = self._subscribers.get(fd)
+        if one is None or one.serial != serial:
+            one = self._subscribers[fd] = _Subscriber(serial, now_s)
+        one.key = sender(frame)
+        if not one.may_ask(now_s):
+            self._end(fd)
+            return False
         if prefix in self._prefixes:
             return False
         if len(self._prefixes) < MAX_PREFIXES:
@@ -207,6 +219,7 @@ class Publisher:
     def _end(self, fd: int) -> None:
         self._peers.end(fd)
         self._peers.here.pop(fd, None)
+        self._ended.add(fd)
         self.evicted += 1
 
 

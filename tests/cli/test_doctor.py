@@ -13,6 +13,7 @@ from stemd.cli.doctor import port_free
 from stemd.cli.machine import governor, memory, realtime, swap, throttled
 from stemd.config import build_config
 from stemd.errors import EXIT_FAILED, EXIT_OK, DeviceError
+from stemd.keys import KeyStore, make_pair
 
 
 @pytest.mark.parametrize(
@@ -141,3 +142,31 @@ def test_scheduling_is_given_back():
     before = os.sched_getscheduler(0)
     realtime()
     assert os.sched_getscheduler(0) == before
+
+
+def test_keys_are_looked_at(tmp_path):
+    store = KeyStore(tmp_path)
+    table = {"security": {"keys": str(tmp_path)}}
+    assert doctor.keys(build_config(table)).found.startswith("none asked for")
+    table["zeromq"] = {"bind": "0.0.0.0"}
+    config = build_config(table)
+    found = doctor.keys(config)
+    assert found.verdict == "warn"
+    assert "made at the first start; nobody is on the list" in found.found
+    store.server()
+    store.authorise("desk", make_pair().public)
+    found = doctor.keys(config)
+    assert (found.verdict, found.found[-10:]) == ("ok", "1 may come")
+    with (tmp_path / "clients").open("a") as file:
+        file.write("half a key\n")
+    assert "clients:2: got 'half a key'" in doctor.keys(config).found
+    (tmp_path / "server.key").write_text("nothing")
+    assert doctor.keys(config).verdict == "bad"
+
+
+def test_open_networks_are_pointed_at(monkeypatch):
+    for name in ("sound", "model", "ports"):
+        monkeypatch.setattr(doctor, name, lambda _config: [])
+    table = {"zeromq": {"bind": "0.0.0.0", "insecure": True}}
+    found = [f for f in doctor.examine(build_config(table)) if f and f.name == "insecure"]
+    assert [(f.verdict, f.found) for f in found] == [("warn", "zeromq at 0.0.0.0 without keys")]
