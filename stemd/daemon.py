@@ -47,7 +47,7 @@ HEARTBEAT_LIMIT_S = {
     "publish": 3.0,
     "play": 3.0,
     "record": 30.0,  # a disk may think for long
-    "console": 5.0,
+    "console": 15.0,  # it yields to everybody, and nobody waits for it
     "inserts": 3.0,
     "advertise": 20.0,
     "metrics": 10.0,

@@ -27,6 +27,7 @@ from ..status import Status
 from .links import Links, Role
 
 PICTURES_PER_S = 30.0
+ASLEEP_S = 0.1  # how long a first browser waits at most
 STATE_S = 0.5
 SUBSCRIBERS_S = 2.0
 RETRY_S = 1.0
@@ -53,7 +54,7 @@ async def _serve(console: Console, config: Config, role: Role) -> None:
     server = Server(guard, place.limit, console.welcome, console.ask, console.bundle)
     role.ready()
     opened, retry_at = False, 0.0
-    period, due = 1.0 / PICTURES_PER_S, time.monotonic()
+    due = time.monotonic()
     while not role.stopping:
         role.beat()
         if not opened and time.monotonic() >= retry_at:
@@ -61,6 +62,7 @@ async def _serve(console: Console, config: Config, role: Role) -> None:
             opened = await _open(server, place.bind, place.port, role)
         server.service()
         console.tick(server)
+        period = 1.0 / PICTURES_PER_S if server.browsers else ASLEEP_S
         due = max(due + period, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
     console.end(server)
