@@ -189,7 +189,7 @@ find("panic").onclick = () => {
   for (const name of hello?.feeds ?? []) order({ op: "set", feed: name, bypass: true });
 };
 find("reload").onclick = async () => {
-  if (await sure("Reload the configuration?", "It is checked first. Where input, model or profile changed, the stream starts anew: some seconds without stems.")) {
+  if (await sure("Reload the configuration?", "It is checked first. Where input or profile changed, the stream starts anew: some seconds without stems.")) {
     order({ op: "reload" }, "reloaded");
   }
 };
@@ -251,10 +251,13 @@ async function lookForDevices() {
   if (reply) devices(reply.devices);
 }
 
+const ANEW = "The stream starts anew: some seconds without stems, on every output.";
+const COSTS = { model: "It is loaded beside the one that plays, then faded over.", profile: ANEW, device: ANEW };
+
 function picks(id, what, request) {
   find(id).onchange = async ({ target }) => {
     const text = target.selectedOptions[0].text;
-    if (await sure(`Change the ${what} to ${text}?`, "The stream starts anew: some seconds without stems, on every output.")) {
+    if (await sure(`Change the ${what} to ${text}?`, COSTS[id])) {
       if (!(await order(request(target.value), `changing to ${text}`))) target.value = target.dataset.value;
     } else {
       target.value = target.dataset.value;
