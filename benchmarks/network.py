@@ -90,13 +90,53 @@ def restarts(options: argparse.Namespace) -> None:
     print(f"longest {max(times):.1f} s; shared memory left: {left or 'none'}")
 
 
+def door_restarts(options: argparse.Namespace) -> None:
+    """The same with the box's door alone: what a daemon needs to load is not in it."""
+    choose = random.Random(1)
+    box, times, sessions = Ear([{"name": "main"}]), [], 0
+    sender = Sender(box.port, "--tone", 440)
+    try:
+        for _ in range(options.door):
+            box.until(lambda n: n["present"][0] and n["senders"] == 1, "audio")
+            which = choose.choice(("sender", "box", "both"))
+            started_s = time.monotonic()
+            if which in ("sender", "both"):
+                sender.kill()
+            if which in ("box", "both"):
+                box.kill()
+                box = Ear([{"name": "main"}], port=box.port)
+            if which in ("sender", "both"):
+                sender = Sender(box.port, "--tone", 440)
+            hellos = box.status()["hellos"]
+            box.until(lambda n: n["hellos"] > hellos, f"a session after {which}")  # noqa: B023
+            first = len(box.written)
+            until(lambda: len(box.written) > first + 20, f"audio after {which}")  # noqa: B023
+            times.append(time.monotonic() - started_s)
+            # What is heard now was captured now: nothing waited anywhere.
+            ages_s = [(at - one[2]) * 1e-9 for one, at in box.arrivals(first)]
+            assert max(ages_s) < 1.0, max(ages_s)
+            sessions += 1
+    finally:
+        sender.end()
+        box.end()
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    left = [p.name for p in Path("/dev/shm").glob("stemd-*")]
+    print(
+        f"{sessions} restarts: audio again after {np.median(times):.1f} s, at most "
+        f"{max(times):.1f} s; {files} files open, shared memory left: {left or 'none'}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--restarts", type=int, default=0)
+    parser.add_argument("--door", type=int, default=0, help="restarts, with the box's door alone")
     parser.add_argument("sender", nargs="*", help="more options of stemd send, after --")
     options = parser.parse_args()
-    if options.restarts:
+    if options.door:
+        door_restarts(options)
+    elif options.restarts:
         restarts(options)
     else:
         way(options)

@@ -483,6 +483,7 @@ class Config:
         """Addresses beyond loopback at which there is something the network is told of."""
         hosts = [self.zeromq.bind] if self.zeromq.enabled else []
         hosts += [self.oscquery_host] if self.oscquery_host else []
+        hosts += [self.network.bind] if self.source.kind == "network" else []
         return tuple(h for h in hosts if self.discovery.enabled and not is_loopback(h))
 
     def _guarded(self, host: str, insecure: bool) -> bool:

@@ -70,7 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "discovery",
         *MEMORY,
     },
-    "send": {"wire", "sources", "sinks", "processors", "config", "keys"},
+    "send": {"wire", "sources", "sinks", "processors", "config", "keys", "discovery"},
     "daemon": {"keeper", "roles", "sources", "config", "portaudio", *MEMORY},
     "cli": {
         *{"daemon", "send", "client", "processors", "kernels", "config", "keys", "discovery"},

@@ -63,9 +63,10 @@ def services(config: Config, spec: StreamSpec, session: int) -> list[Service]:
     """
     name = config.discovery.name or f"stemd on {host_label()}"
     found = []
-    if config.zeromq.enabled and not is_loopback(config.zeromq.bind):
+    senders = config.source.kind == "network" and not is_loopback(config.network.bind)
+    if senders or (config.zeromq.enabled and not is_loopback(config.zeromq.bind)):
         key = ""
-        if config.zeromq_guarded:
+        if config.zeromq_guarded or (senders and config.network_guarded):
             key = fingerprint(KeyStore(config.security.folder).server().public)
         properties = {
             "proto": "1",
@@ -80,6 +81,8 @@ def services(config: Config, spec: StreamSpec, session: int) -> list[Service]:
             "control": str(config.zeromq.control_port),
             "key": key,
         }
+        if senders:
+            properties["send"] = str(config.network.port)
         found.append(Service(STEMD, name, config.zeromq.control_port, properties))
     if config.oscquery_host and not is_loopback(config.oscquery_host):
         found.append(Service(OSCQUERY, name, config.osc.query_port, {"txtvers": "1"}))

@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="HOST[:PORT]",
         nargs="?",
         default="",
-        help=f"the box; port {PORT} if none",
+        help=f"the box, port {PORT} if none; else who is found",
     )
     it.add_argument("--name", default="", help="what the box calls this node; else the host's name")
     source = it.add_mutually_exclusive_group()
@@ -102,9 +102,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.show_key:
         sys.stdout.write(f"{_store(options).own().public}\n")
         return EXIT_OK
-    if not options.box:
-        raise ConfigError("HOST: got none, expected the name or address of a box")
-    host, port = _box(options.box)
+    host, port = _box(options.box) if options.box else _find(options)
     hello = _hello(options)
     keys = None if options.insecure else _keys(options, host)
     if keys is None and not is_loopback(host):
@@ -151,6 +149,29 @@ def _again(error: StemdError) -> None:
     time.sleep(AGAIN_S)
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "stemd", *sys.argv[1:]])
+
+
+def _find(options: argparse.Namespace) -> tuple[str, int]:
+    """Address and port of the one box the network tells of; its key becomes `--key`.
+
+    Raises
+    ------
+    ProtocolError, ConfigError
+        When there is none, or more than one, or one whose key is not known here.
+    """
+    from ..discovery import find_one
+
+    box = find_one()
+    port = box.properties.get("send", "")
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= 65_535:
+        raise ConfigError(f"{box.name}: got no port for senders, expected a HOST that has one")
+    options.key = options.key or _store(options).key_of(print_of=box.key)
+    if not options.key and not options.insecure:
+        raise ConfigError(
+            f"{box.name}: got the key {box.key or 'of nobody'}, which is not known here, expected "
+            f"--key KEY (stemd keys show, there); ours is {_store(options).own().public}"
+        )
+    return box.address, int(port)
 
 
 def _box(text: str) -> tuple[str, int]:

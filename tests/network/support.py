@@ -130,7 +130,7 @@ class Ear:
     """The box's door alone, in a thread, with nobody behind it who could be slow."""
 
     def __init__(self, feeds: list[dict[str, Any]], guard: Any = None, **network: Any) -> None:
-        self.port = free_ports(1)[0]
+        self.port = network.pop("port", 0) or free_ports(1)[0]
         table = {
             "source": {"kind": "network"},
             "network": {"port": self.port, **network},
@@ -180,6 +180,11 @@ class Ear:
     def until(self, wanted: Callable[[dict[str, Any]], Any], what: str) -> Any:
         """Until the status is so."""
         return until(lambda: wanted(self.status()), what)
+
+    def kill(self) -> None:
+        """End without a word to anybody."""
+        self.source._senders.clear()
+        self.end()
 
     def end(self) -> None:
         """Say good-bye."""
