@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=15.0, help="of each turn")
+    parser.add_argument("--only", default="", help="one of the attacks")
     parser.add_argument("--attack", help=argparse.SUPPRESS)  # this process is one
     parser.add_argument("--about", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -144,10 +146,11 @@ def main() -> None:
         globals()[options.attack](info, server, Pair(public, secret))
         return
     with tempfile.TemporaryDirectory() as folder:
-        measure(options.seconds, KeyStore(Path(folder) / "keys"))
+        attacks = [one for one in ATTACKS if options.only in ("", one.__name__)]
+        measure(options.seconds, KeyStore(Path(folder) / "keys"), attacks)
 
 
-def measure(seconds: float, store: KeyStore) -> None:
+def measure(seconds: float, store: KeyStore, attacks: Sequence[Any]) -> None:
     friend, listener = make_pair(), make_pair()
     store.authorise("friend", friend.public, ["listen", "control"])
     store.authorise("listener", listener.public, ["listen"])
@@ -163,7 +166,7 @@ def measure(seconds: float, store: KeyStore) -> None:
         ears = Listening(control, server, listener)
         ears.start()
         about = json.dumps([ears.client.info, server, friend.public, friend.secret])
-        for attack in ATTACKS:
+        for attack in attacks:
             for word in ("quiet", attack.__name__):
                 print(json.dumps(turn(daemon, ears.client, word, about, seconds)), flush=True)
     finally:
