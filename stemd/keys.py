@@ -18,8 +18,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import zmq
-
 from .errors import ConfigError
 
 ROLES = ("send", "listen", "control")  # audio in; stems and features out; turn the knobs
@@ -95,6 +93,8 @@ def check_key(text: str, where: str = "key") -> str:
 
 def make_pair() -> Pair:
     """A new pair, nowhere but in memory."""
+    import zmq  # here only: `stemd --help` reads the roles above and waits for nothing else
+
     while True:
         public, secret = zmq.curve_keypair()
         if public[:1] not in b"-#":  # commands would take it for an option or a comment
