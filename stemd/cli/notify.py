@@ -11,8 +11,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from stemd.status import State
-
 from .log import described
 
 if TYPE_CHECKING:
@@ -59,8 +57,8 @@ class Notifier:
         if self._socket is None:
             return
         status, now_s = daemon.status, time.monotonic()
-        state = status.state
-        if not self._ready and state in (State.RUNNING, State.STALLED, State.PAUSED):
+        state = status.state.name
+        if not self._ready and state in ("RUNNING", "STALLED", "PAUSED"):
             # The first hop is out: whoever was started after us finds audio.
             if status.inserts["alone"] or int(status.publish["hops"]) > 0:
                 self._ready = self._send("READY=1")
@@ -69,7 +67,7 @@ class Notifier:
             if status.inserts["alone"]:
                 progress = int(status.inserts["heartbeat_ns"])
             # While everything starts anew there is no hop, and the daemon gives up by itself.
-            moved = progress != self._progress or state is State.STARTING
+            moved = progress != self._progress or state == "STARTING"
             if moved and self._send("WATCHDOG=1"):
                 self._progress, self._fed_s = progress, now_s
         if now_s - self._told_s >= STATUS_S:
