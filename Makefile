@@ -32,7 +32,7 @@ train: $(VENV)/.stemd-train  ## a released model from nothing: PROFILE=tight|liv
 smoke: $(VENV)/.stemd-train  ## render, train and export something tiny, and all tests that need torch
 	$(BIN)/python -m pytest tests/models tests/test_guide.py $(PYTEST)
 
-plugin:  ## stemd Insert for DAWs (VST3, CLAP, LV2), built and put where hosts look
+plugin:  ## stemd Insert and Receiver for DAWs (VST3, CLAP, LV2), built and put where hosts look
 	@bash bridge/plugin/build.sh
 
 plugin-test: $(VENV)/.stemd-test  ## the plugin's tests: C++, mini-host, DawDreamer where it is

@@ -260,6 +260,21 @@ void endpoint_precedence() {
     }
     write_file(runtime + "/7.json", std::string(100'000, '['));
     CHECK(!discover(7).found);
+    // The stream of a stage is looked for in the same order, under names of its own.
+    unsetenv("STEMD_STREAM");
+    write_file(root + "/config/stemd/plugin.conf", "endpoint = ipc:///plugins\n");
+    CHECK(resolve_stream("", 0).address == "tcp://127.0.0.1:5570");
+    write_file(runtime + "/stream-4.json",
+               "{\"stream\": \"tcp://127.0.0.1:7\", \"pid\": " + alive +
+                   ", \"hop\": 128, \"curve\": \"abc\"}");
+    CHECK(resolve_stream("", 0).address == "tcp://127.0.0.1:7");
+    CHECK(resolve_stream("", 4).key == "abc" && discover_stream(4).hop == 128);
+    CHECK(resolve_stream("", 5).address == "tcp://127.0.0.1:5570");
+    write_file(root + "/config/stemd/plugin.conf", "stream=tcp://10.1.1.1:9\nstream_key = def\n");
+    CHECK(resolve_stream("", 4).address == "tcp://10.1.1.1:9" && resolve_stream("", 4).key == "def");
+    setenv("STEMD_STREAM", "tcp://10.1.1.2:9 ghi", 1);
+    CHECK(resolve_stream("", 4).address == "tcp://10.1.1.2:9");
+    CHECK(resolve_stream("tcp://10.1.1.3:9", 4).address == "tcp://10.1.1.3:9");
     std::string mine, secret, again, same;
     CHECK(own_keys(mine, secret) && mine.size() == 40 && secret.size() == 40);
     CHECK(own_keys(again, same) && again == mine && same == secret);

@@ -129,7 +129,8 @@ void two_clocks_stay_together() {
         studio.run(60);
         const Reception& reception = *studio.reception;
         // The stage's clock is faster: the host's is slower.
-        CHECK(std::fabs(reception.ppm + one.ppm) < 10);
+        // After a minute the loop still has a hundredth of the way to go.
+        CHECK(std::fabs(reception.ppm + one.ppm) < 10 + 0.02 * std::fabs(one.ppm));
         CHECK(reception.underrun == 0 && reception.skipped == 0 && reception.lost == 0);
         CHECK(reception.restarts == 1);
         CHECK(studio.fill_low_s > 0 && studio.fill_high_s < 0.060);
