@@ -111,11 +111,12 @@ def test_mute_silences_the_stem_on_the_wire(page, console):
             block = client.read_block(5.0)
             if not block.stems[loudest].any():
                 break
-        assert not client.read_block(5.0).stems[loudest].any()
+        assert not any(client.read_block(5.0).stems[loudest].any() for _ in range(300))
         page.until(f"document.querySelector('[data-source={name}]').classList.contains('silent')")
         page.value(f"{mute}.click()")
         page.until(f"{mute}.ariaPressed === 'false'")
-        assert any(client.read_block(5.0).stems[loudest].any() for _ in range(100))
+        # The sweep wanders from stem to stem: a whole round is heard.
+        assert any(client.read_block(5.0).stems[loudest].any() for _ in range(2000))
 
 
 def test_faders_follow_hands_and_other_clients(page, console):
