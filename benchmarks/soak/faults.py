@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -95,8 +96,8 @@ def stalled_subscriber(stage: Stage) -> None:
     listener = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert listener.stdout is not None
-        os.set_blocking(listener.stdout.fileno(), False)
-        stage.it.until(lambda: listener.stdout.read(), PATIENCE_S, "a subscriber")  # type: ignore[union-attr]
+        ready = listener.stdout
+        stage.it.until(lambda: select.select([ready], [], [], 0.0)[0], PATIENCE_S, "a subscriber")
         listener.send_signal(signal.SIGSTOP)
         stage.it.collect(4.0)
     finally:
