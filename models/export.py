@@ -166,8 +166,10 @@ def history(facts):
     stages, at = [], facts
     kept = ("steps", "minutes", "hours_of_audio", "seed", "date", "machine")
     while at:
-        hops = [stage["hop_length"] for stage in at["stages"]]
-        stages.insert(0, {"hop_lengths": hops, **{name: at[name] for name in kept}})
+        if at["steps"]:
+            hops = [stage["hop_length"] for stage in at["stages"]]
+            stages.insert(0, {"hop_lengths": hops, **{name: at[name] for name in kept}})
+        stages[:0] = at.get("before", [])  # of the released file it was revived from
         at = at.get("started_from")
     return {
         "data": DATA,

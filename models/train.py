@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models import fused
 from models.library import SAMPLERATE
 from models.nets import BandNet, parameters
 from models.spectra import Statistics
@@ -47,6 +48,7 @@ DEFAULTS = {
     "blend": 0.0,  # share of the weights it starts from in the weights it ends in
     "losses": {"sdr": 0.1, "complex": 4.0, "magnitude": 2.0},
     "validate_every": 200,
+    "bfloat16": True,  # products in bfloat16, on processors that have them
     "cuda": {},  # what is different on a GPU
 }
 
@@ -78,8 +80,8 @@ def losses(masks, energy, cross, mixture):
     return {"sdr": sdr.mean(), "complex": complex_, "magnitude": magnitude}, -sdr
 
 
-def run_batch(net, batch, states, warmup, every):
-    """Forward pass of one batch.
+def run_batch(net, batch, states, warmup, every, low=False):
+    """Forward pass of one batch; `low`: with the walks and bfloat16 of models.fused.
 
     Returns the losses, the SDR of each clip and stem (b, s), and the states it ends in.
     """
@@ -87,8 +89,11 @@ def run_batch(net, batch, states, warmup, every):
     scored = slice(phase + warmup, None, every)
     with torch.no_grad():
         logs, level = net.normalise(power, states["level"])
-    with torch.autocast("cuda", torch.bfloat16, enabled=power.is_cuda):
-        masks, following = net.bands(logs, states, scored)
+    if low:
+        masks, following = fused.bands(net, logs, states, scored)
+    else:
+        with torch.autocast("cuda", torch.bfloat16, enabled=power.is_cuda):
+            masks, following = net.bands(logs, states, scored)
     mixture = power[:, scored, :2].transpose(2, 3)
     mixture = mixture / (power[:, :, :2].mean((1, 2, 3))[:, None, None, None] + 1e-9)
     skip = warmup // every
@@ -149,6 +154,8 @@ class Run:
         self.net = BandNet(hop, **settings["net"]).to(device)
         self.average = BandNet(hop, **settings["net"]).to(device)
         self.average.load_state_dict(self.net.state_dict())
+        self.average.eval()
+        self.low = settings["bfloat16"] and device.type == "cpu" and fused.quick()
         self.optimisers = self._optimisers()
         self.step, self.minutes, self.seconds, self.history = 0, 0.0, 0.0, []
         self.ends, self.origin = None, None
@@ -181,9 +188,11 @@ class Run:
                 state[: len(carried)] = self.ends[name][carried.to(self.device)]
             if draw.random() < 0.5:
                 states["level"][:] = 0
-        parts, sdr, ends = run_batch(self.net, batch, states, warmup, every)
+        parts, sdr, ends = run_batch(self.net, batch, states, warmup, every, self.low)
         self.ends = {name: state.detach().float().clone() for name, state in ends.items()}
         loss = sum(weight * parts[name] for name, weight in s["losses"].items())
+        if not torch.isfinite(loss):
+            self.ends = None  # or every step after this one would carry it on
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()

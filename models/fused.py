@@ -1,0 +1,347 @@
+"""What a training step spends its time on, done in one pass each: for processors.
+
+With bfloat16 products (AMX) matrices are a seventh of a step of the band family in plain torch; the
+rest is reading and writing memory between elementwise operations. Here a norm with the sums before
+it, and a gated recurrence with its gates, are one walk each over memory, forward and backward, in
+bfloat16 where torch would keep bfloat16 and in float32 inside.
+
+`tests/models/test_fused.py` holds both against torch's own operations and gradients.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numba import njit
+from torch.nn import functional
+
+EPSILON = 1e-5  # of torch's layer_norm
+LOG2E = np.float32(1.4426950408889634)
+LN2 = np.float32(0.6931471805599453)
+ONE, HALF = np.float32(1), np.float32(0.5)
+
+
+@njit(inline="always")
+def _exp(x):
+    """exp in float32 to 2e-7 of itself; arguments beyond ±80 are taken for ±80."""
+    x = min(max(x, np.float32(-80)), np.float32(80))
+    n = np.floor(x * LOG2E + HALF)
+    r = x - n * LN2
+    # Taylor to the sixth power on ±ln(2)/2
+    p = np.float32(1 / 720)
+    p = p * r + np.float32(1 / 120)
+    p = p * r + np.float32(1 / 24)
+    p = p * r + np.float32(1 / 6)
+    p = p * r + HALF
+    p = p * r + ONE
+    p = p * r + ONE
+    return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@njit(inline="always")
+def _read(x):
+    """bfloat16 bits -> float32."""
+    return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+
+
+@njit(inline="always")
+def _write(x):
+    """float32 -> the nearest bfloat16, as bits."""
+    bits = np.float32(x).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+
+@njit(inline="always")
+def _keep(forget, squarings):
+    """sigmoid(-forget), and that to the power of 2 ** squarings."""
+    s = ONE / (ONE + _exp(forget))
+    keep = s
+    if squarings == 1:
+        keep = s * s
+    elif squarings == -1:
+        keep = np.sqrt(s)
+    elif squarings == -2:
+        keep = np.sqrt(np.sqrt(s))
+    return s, keep
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _remember(u, start, squarings, y, memory):
+    """u (p, t, b, 3 d) bits, start (p, b, d) -> y (p, t, b, d) bits, memory the same in float32."""
+    places, frames, rows, d = memory.shape
+    for p in range(places):
+        for t in range(frames):
+            before = start[p] if t == 0 else memory[p, t - 1]
+            for i in range(rows):
+                new, forget, gate = u[p, t, i, :d], u[p, t, i, d : 2 * d], u[p, t, i, 2 * d :]
+                was, now, out = before[i], memory[p, t, i], y[p, t, i]
+                for j in range(d):
+                    _, keep = _keep(_read(forget[j]), squarings)
+                    n, g = _read(new[j]), _read(gate[j])
+                    h = n + keep * (was[j] - n)
+                    now[j] = h
+                    out[j] = _write(h * g / (ONE + _exp(-g)))
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _remember_back(u, start, squarings, memory, dy, carry, du):
+    """Gradient of u from that of y; carry (p, b, d) float32 starts as zeros."""
+    places, frames, rows, d = memory.shape
+    power = np.float32(2.0**squarings)
+    for p in range(places):
+        for t in range(frames - 1, -1, -1):
+            before = start[p] if t == 0 else memory[p, t - 1]
+            for i in range(rows):
+                new, forget, gate = u[p, t, i, :d], u[p, t, i, d : 2 * d], u[p, t, i, 2 * d :]
+                to = du[p, t, i]
+                d_new, d_forget, d_gate = to[:d], to[d : 2 * d], to[2 * d :]
+                was, now, grad, later = before[i], memory[p, t, i], dy[p, t, i], carry[p, i]
+                for j in range(d):
+                    s, keep = _keep(_read(forget[j]), squarings)
+                    n, g, dout = _read(new[j]), _read(gate[j]), _read(grad[j])
+                    open_ = ONE / (ONE + _exp(-g))
+                    dh = later[j] + dout * g * open_
+                    d_gate[j] = _write(dout * now[j] * open_ * (ONE + g * (ONE - open_)))
+                    d_new[j] = _write(dh * (ONE - keep))
+                    d_forget[j] = _write(-dh * (was[j] - n) * power * keep * (ONE - s))
+                    later[j] = dh * keep
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _norm(x, first, second, gain, offset, total, u, facts):
+    """x + first + second -> total, and its norm -> u; facts (rows, 2) keeps mean and 1 / deviation.
+
+    x, total (rows, d) float32; first, second, u (rows, d) bits, first and second may be empty;
+    gain, offset (p, d); rows are places first.
+    """
+    rows, d = x.shape
+    each = rows // gain.shape[0]
+    for i in range(rows):
+        a, out = x[i], total[i]
+        if first.shape[0]:
+            b = first[i]
+            if second.shape[0]:
+                c = second[i]
+                for j in range(d):
+                    out[j] = a[j] + _read(b[j]) + _read(c[j])
+            else:
+                for j in range(d):
+                    out[j] = a[j] + _read(b[j])
+        else:
+            for j in range(d):
+                out[j] = a[j]
+        mean = np.float32(0)
+        for j in range(d):
+            mean += out[j]
+        mean /= d
+        power = np.float32(0)
+        for j in range(d):
+            power += (out[j] - mean) * (out[j] - mean)
+        scale = ONE / np.sqrt(power / np.float32(d) + np.float32(EPSILON))
+        facts[i, 0], facts[i, 1] = mean, scale
+        w, o, row = gain[i // each], offset[i // each], u[i]
+        for j in range(d):
+            row[j] = _write((out[j] - mean) * scale * w[j] + o[j])
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _norm_back(total, facts, gain, d_total, du, dx, bits, d_gain, d_offset):
+    """Gradients of x (also as bits, for the addends), gain and offset (both start as zeros)."""
+    rows, d = total.shape
+    each = rows // gain.shape[0]
+    for i in range(rows):
+        x, mean, scale = total[i], facts[i, 0], facts[i, 1]
+        w, gw, go, grad = gain[i // each], d_gain[i // each], d_offset[i // each], du[i]
+        plain, turned = np.float32(0), np.float32(0)
+        for j in range(d):
+            g, hat = _read(grad[j]), (x[j] - mean) * scale
+            gw[j] += g * hat
+            go[j] += g
+            plain += g * w[j]
+            turned += g * w[j] * hat
+        plain /= np.float32(d)
+        turned /= np.float32(d)
+        out, low, through = dx[i], bits[i], d_total[i]
+        for j in range(d):
+            hat = (x[j] - mean) * scale
+            value = through[j] + scale * (_read(grad[j]) * w[j] - plain - hat * turned)
+            out[j] = value
+            low[j] = _write(value)
+
+
+def _bits(x):
+    """A bfloat16 tensor's memory as uint16, (…, last axis)."""
+    return x.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
+
+
+_NONE = np.zeros((0, 0), np.uint16)
+
+
+@njit(cache=True)
+def _relu(x, y):
+    """Bits without a sign stay."""
+    for i in range(x.shape[0]):
+        y[i] = x[i] if x[i] < np.uint16(0x8000) else np.uint16(0)
+
+
+@njit(cache=True)
+def _relu_back(y, dy, dx):
+    for i in range(y.shape[0]):
+        dx[i] = dy[i] if y[i] != np.uint16(0) else np.uint16(0)
+
+
+class Remember(torch.autograd.Function):
+    """Gated linear recurrence over t: u (p, t, b, 3 d) bfloat16, start (p, b, d) float32.
+
+    Returns y (p, t, b, d) and the last memory (p, b, d).
+    """
+
+    @staticmethod
+    def forward(ctx, u, start, squarings):
+        u, start = u.contiguous(), start.detach().contiguous()
+        y = torch.empty(*u.shape[:-1], u.shape[-1] // 3, dtype=torch.bfloat16)
+        memory = torch.empty(y.shape, dtype=torch.float32)
+        _remember(_bits(u), start.numpy(), squarings, _bits(y), memory.numpy())
+        ctx.save_for_backward(u, start, memory)
+        ctx.squarings = squarings
+        last = memory[:, -1].clone()
+        ctx.mark_non_differentiable(last)
+        return y, last
+
+    @staticmethod
+    def backward(ctx, dy, _):
+        u, start, memory = ctx.saved_tensors
+        du, carry = torch.empty_like(u), torch.zeros_like(start)
+        _remember_back(
+            _bits(u), start.numpy(), ctx.squarings, memory.numpy(), _bits(dy), carry.numpy(),
+            _bits(du),
+        )  # fmt: skip
+        return du, None, None
+
+
+class Relu(torch.autograd.Function):
+    """Of bfloat16, as integers."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = torch.empty(x.shape, dtype=torch.bfloat16)
+        _relu(_bits(x).reshape(-1), _bits(y).reshape(-1))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        (y,) = ctx.saved_tensors
+        dx = torch.empty_like(y)
+        _relu_back(_bits(y).reshape(-1), _bits(dy).reshape(-1), _bits(dx).reshape(-1))
+        return dx
+
+
+class Linear(torch.autograd.Function):
+    """x (…, n) bfloat16 through weight (m, n) and bias (m,) float32; sums of gradients by product."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        low = weight.detach().bfloat16()
+        ctx.save_for_backward(x.detach(), low)
+        ctx.biased = bias is not None
+        return functional.linear(x, low, bias.detach().bfloat16() if ctx.biased else None)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, low = ctx.saved_tensors
+        flat, rows = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
+        dx = (flat @ low).view(x.shape)
+        ones = torch.ones(8, len(flat), dtype=torch.bfloat16) if ctx.biased else None
+        return dx, (flat.T @ rows).float(), (ones @ flat)[0].float() if ctx.biased else None
+
+
+class AddNorm(torch.autograd.Function):
+    """x (…, p, d) float32 plus up to two bfloat16 addends; the sum, and its norm in bfloat16."""
+
+    @staticmethod
+    def forward(ctx, x, first, second, gain, offset):
+        d = x.shape[-1]
+        x = x.detach().contiguous()
+        total = torch.empty_like(x)
+        u = torch.empty(x.shape, dtype=torch.bfloat16)
+        facts = torch.empty(x.numel() // d, 2)
+        rows = [_NONE if y is None else _bits(y).reshape(-1, d) for y in (first, second)]
+        _norm(
+            x.numpy().reshape(-1, d), *rows, gain.detach().numpy(), offset.detach().numpy(),
+            total.numpy().reshape(-1, d), _bits(u).reshape(-1, d), facts.numpy(),
+        )  # fmt: skip
+        ctx.save_for_backward(total, facts, gain)
+        ctx.given = (first is not None, second is not None)
+        return total, u
+
+    @staticmethod
+    def backward(ctx, d_total, du):
+        total, facts, gain = ctx.saved_tensors
+        d = total.shape[-1]
+        dx = torch.empty_like(total)
+        low = torch.empty(total.shape, dtype=torch.bfloat16)
+        d_gain, d_offset = torch.zeros_like(gain), torch.zeros_like(gain)
+        _norm_back(
+            total.numpy().reshape(-1, d), facts.numpy(), gain.detach().numpy(),
+            d_total.contiguous().numpy().reshape(-1, d), _bits(du).reshape(-1, d),
+            dx.numpy().reshape(-1, d), _bits(low).reshape(-1, d), d_gain.numpy(), d_offset.numpy(),
+        )  # fmt: skip
+        first, second = ctx.given
+        return dx, low if first else None, low if second else None, d_gain, d_offset
+
+
+def bands(net, logs, state, scored=slice(None)):
+    """`BandNet.bands` with bfloat16 products and the walks above: masks, next states.
+
+    Places come first in here, so that mixing them is one product.
+    """
+    b, t = logs.shape[:2]
+    x = logs.transpose(0, 1).reshape(t * b, *logs.shape[2:])
+    x = (0.25 * x + 1.5).bfloat16()
+    x = functional.conv1d(
+        x, net.embed.weight.bfloat16(), net.embed.bias.bfloat16(), stride=2, padding=2
+    )
+    x = x.permute(2, 0, 1).float().view(-1, t, b, net.channels) + net.place[:, None, None]
+    squarings = round(math.log2(net.blocks[0].hops))
+    following, first, second = {}, None, None
+    for i, block in enumerate(net.blocks):
+        x, u = _add_norm(x, first, second, block.norm_time)
+        y, near = Remember.apply(_linear(u, block.time_in), _places(state[f"near{i}"]), squarings)
+        first = _linear(y, block.time_out)
+
+        x, u = _add_norm(x, first, None, block.norm_bands)
+        flat = u.view(u.shape[0], -1)
+        inward, outward = block.bands_in.weight.bfloat16(), block.bands_out.weight.bfloat16()
+        y = torch.addmm(block.bands_in.bias.bfloat16()[:, None], inward, flat)
+        first = (outward @ Relu.apply(y)).view(u.shape)
+        z = _linear(u, block.reduce).permute(1, 2, 0, 3).reshape(1, t, b, -1)
+        z, whole = Remember.apply(_linear(z, block.whole_in), state[f"whole{i}"][None], squarings)
+        z = Relu.apply(_linear(z, block.whole_out)).view(t, b, -1, block.reduced)
+        second = _linear(z.permute(2, 0, 1, 3), block.expand)
+
+        x, u = _add_norm(x, first, second, block.norm_local)
+        first, second = _linear(Relu.apply(_linear(u, block.local_in)), block.local_out), None
+        following[f"near{i}"], following[f"whole{i}"] = _places(near), whole[0]
+    _, u = _add_norm(x[:, scored], first[:, scored], None, net.norm)
+    x = _linear(Relu.apply(_linear(u, net.head_in)), net.head_out).float()
+    x = x.permute(2, 1, 0, 3).reshape(b, -1, logs.shape[-1], 4, 2)
+    return torch.softmax(x, 3), following
+
+
+def _linear(x, layer):
+    return Linear.apply(x, layer.weight, layer.bias)
+
+
+def _add_norm(x, first, second, norm):
+    return AddNorm.apply(x, first, second, norm.gain, norm.offset)
+
+
+def _places(x):
+    return x.transpose(0, 1).contiguous()
+
+
+def quick():
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,228 @@
+"""Weights of a released band model, as a run to go on from, and wider where asked.
+
+    python -m models.revive band_live --out ../runs/live0
+    python -m models.revive band_live --channels 96 --whole 256 --reduced 8 --out ../runs/wide0
+
+Runs do not travel with the repository, released files do. `export` folds offsets into what follows
+them; here they are unfolded again, not to the same numbers but to the same function.
+
+A net grows without a change of what it computes: channels are doubled, and each weight into or out
+of a double is half of what it was, plus a noise on one and minus it on the other, so that gradients
+tell the two apart (Chen, Goodfellow & Shlens, Net2Net, ICLR 2016). New units of the memory of the
+whole start unheard. `check` holds the result against the file it came from.
+"""
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from models.graph import noise_frames, stepped
+from models.nets import N_TOKENS, BandNet
+from models.spectra import N_BANDS
+
+NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is added to
+
+
+def released(path):
+    """A released .onnx of the band family -> (state dict, sizes, hop length)."""
+    facts = json.loads(Path(path).with_suffix(".json").read_text())
+    states = {state["name"]: state["shape"] for state in facts["states"]}
+    n_blocks = sum(name.startswith("near") for name in states)
+    arrays = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
+    first = next(i for i, a in enumerate(arrays) if a.ndim == 3)  # the kernel of the embedding
+    # Constants stand in the order in which `export.build` asked for them; shapes and scalars go.
+    left = iter([a.astype(float) for a in arrays[first:] if a.dtype == np.float32 and a.size > 1])
+    w, d = {}, arrays[first].shape[0]
+
+    kernel = 4 * next(left)
+    inside = np.pad(np.full((4, N_BANDS), 1.5), ((0, 0), (2, 2)))
+    windows = np.lib.stride_tricks.sliding_window_view(inside, 6, axis=1)[:, ::2]
+    w["embed.weight"], w["embed.bias"] = kernel, np.zeros(d)
+    w["place"] = next(left) - np.einsum("ipk,dik->pd", windows, kernel)
+
+    def norm(name):
+        assert np.all(next(left) == 1)
+        w[f"{name}.gain"] = next(left)
+
+    def linear(name, offset):
+        """A layer whose constants hold the offset of the norm before it."""
+        weight, constant = next(left), next(left)
+        mean = constant.mean(0)
+        w[offset] = (constant - mean) @ np.linalg.pinv(weight)
+        w[f"{name}.weight"], w[f"{name}.bias"] = weight.T, mean
+
+    for i in range(n_blocks):
+        at = f"blocks.{i}."
+        norm(at + "norm_time")
+        linear(at + "time_in", at + "norm_time.offset")
+        w[at + "time_out.weight"] = next(left).T
+        norm(at + "norm_bands")
+        mixing, constant = next(left), next(left)
+        w[at + "bands_out.weight"] = next(left)
+        reduce, reduced = next(left), next(left)
+        # offset = varied + even: the first is what the mixing of places sees change over channels.
+        varied = np.linalg.pinv(mixing) @ (constant - constant.mean(1, keepdims=True))
+        rest, along = reduced - varied @ reduce, reduce.sum(0)
+        even = (rest - rest.mean(0)) @ along / (along @ along)
+        w[at + "norm_bands.offset"] = varied + even[:, None]
+        w[at + "bands_in.weight"] = mixing
+        w[at + "bands_in.bias"] = constant.mean(1) - mixing @ even
+        w[at + "reduce.weight"], w[at + "reduce.bias"] = reduce.T, rest.mean(0)
+        w[at + "whole_in.weight"], w[at + "whole_in.bias"] = next(left).T, next(left)
+        w[at + "whole_out.weight"], w[at + "whole_out.bias"] = next(left).T, next(left)
+        w[at + "expand.weight"] = next(left).T
+        norm(at + "norm_local")
+        linear(at + "local_in", at + "norm_local.offset")
+        w[at + "local_out.weight"] = next(left).T
+    norm("norm")
+    linear("head_in", "norm.offset")
+    w["head_out.weight"], w["head_out.bias"] = next(left).T, next(left)
+    sizes = {
+        "channels": d,
+        "blocks": n_blocks,
+        "tokens": w["blocks.0.bands_in.weight"].shape[0],
+        "whole": states["whole0"][0],
+        "reduced": w["blocks.0.reduce.weight"].shape[0],
+    }
+    assert w["place"].shape == (N_TOKENS, d)
+    weights = {name: torch.tensor(value, dtype=torch.float32) for name, value in w.items()}
+    return weights, sizes, facts["hop_length"]
+
+
+def widened(weights, sizes, channels, whole, reduced, seed=0):
+    """The same function in a wider net: weights and sizes of it."""
+    torch.manual_seed(seed)
+    d, g, r = sizes["channels"], sizes["whole"], sizes["reduced"]
+    if channels not in (d, 2 * d) or whole < g or reduced < r:
+        raise ValueError(
+            f"widened: got {channels} channels, {whole} and {reduced}, expected {d} or {2 * d}, "
+            f"and no less than {g} and {r}"
+        )
+    sizes = sizes | {"channels": channels, "whole": whole, "reduced": reduced}
+    out = dict(weights)
+    if channels == 2 * d:
+        out = {name: _doubled(name, value, d) for name, value in weights.items()}
+    fresh = BandNet(512, **sizes).state_dict()
+    for name in [name for name in out if "whole" in name or "reduce" in name or "expand" in name]:
+        out[name] = _extended(name, out[name], fresh[name], (g, whole), (r, reduced))
+    return out, sizes
+
+
+def _doubled(name, value, d):
+    kind = name.removesuffix(".weight").rsplit(".", 1)[-1]
+    if kind in ("gain", "offset", "place"):
+        return value.repeat(1, 2)
+    if name.startswith("embed"):
+        return value.repeat(2, *[1] * (value.dim() - 1))
+    if kind in ("time_in", "local_in", "head_in"):
+        parts = value.chunk(3 if kind == "time_in" else 2)
+        parts = [torch.cat([_split(part), _split(part)]) for part in parts]
+        return torch.cat(parts)
+    if kind in ("time_out", "local_out"):
+        parts = value.chunk(2, 1) if kind == "local_out" else [value]
+        value = torch.cat([_split(part) for part in parts], 1)
+        return value.repeat(2, 1)
+    if kind == "head_out":
+        return torch.cat([_split(part) for part in value.chunk(2, 1)], 1)
+    if kind == "reduce":
+        return _split(value)
+    if kind == "expand":
+        return value.repeat(2, 1)
+    if kind == "bias" and name.split(".")[-2] in ("time_in", "local_in", "head_in"):
+        parts = value.chunk(3 if "time_in" in name else 2)
+        return torch.cat([part.repeat(2) for part in parts])
+    return value
+
+
+def _split(weight):
+    """(m, n) -> (m, 2 n): halves, told apart by a noise that cancels while the inputs are equal."""
+    noise = NOISE * weight.std() * torch.randn_like(weight)
+    return torch.cat([weight / 2 + noise, weight / 2 - noise], 1)
+
+
+def _extended(name, value, fresh, whole, reduced):
+    """What a longer memory of the whole adds: inputs as new, outputs silent."""
+    (g, wide), (r, more) = whole, reduced
+    kind = name.split(".")[-2]
+    if kind == "reduce":
+        out = fresh.clone()
+        out[:r] = value
+    elif kind == "expand":
+        out = torch.zeros_like(fresh)
+        out[:, :r] = value
+    elif kind == "whole_in":
+        out = fresh.clone()
+        for i in range(3):
+            to, rows = out[i * wide : i * wide + g], value[i * g : (i + 1) * g]
+            if value.dim() == 1:
+                to.copy_(rows)
+            else:
+                to.zero_()
+                to.view(g, N_TOKENS, more)[..., :r] = rows.view(g, N_TOKENS, r)
+    else:  # whole_out
+        out = fresh.clone() if value.dim() == 2 else torch.zeros_like(fresh)
+        if value.dim() == 1:
+            out.view(N_TOKENS, more)[:, :r] = value.view(N_TOKENS, r)
+        else:
+            out = out.view(N_TOKENS, more, wide)
+            out[:, :r, :g], out[:, :r, g:] = value.view(N_TOKENS, r, g), 0
+            out = out.view(-1, wide)
+    return out
+
+
+def check(path, net):
+    """Largest difference of masks between a file and a net at its hop, over 60 frames."""
+    frames = noise_frames(60, 1, net.n_fft // 2 + 1)
+    facts = json.loads(Path(path).with_suffix(".json").read_text())
+    states = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
+    with torch.no_grad():
+        masks, _ = net(torch.from_numpy(frames).transpose(0, 1))
+    return float(np.abs(stepped(path, states, frames) - masks.transpose(0, 1).numpy()).max())
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("name", help="a released model of the band family")
+    parser.add_argument("--channels", type=int)
+    parser.add_argument("--whole", type=int)
+    parser.add_argument("--reduced", type=int)
+    parser.add_argument("--out", type=Path, required=True, help="a run folder, for --start")
+    args = parser.parse_args()
+    path = Path(__file__).parent / f"{args.name}.onnx"
+    weights, sizes, hop = released(path)
+    wanted = {name: getattr(args, name) or sizes[name] for name in ("channels", "whole", "reduced")}
+    weights, sizes = widened(weights, sizes, **wanted)
+    net = BandNet(hop, **sizes).eval()
+    net.load_state_dict(weights)
+    worst = check(path, net)
+    if not worst < 1e-4:
+        raise SystemExit(f"{path}: got masks {worst:.1e} off the file, expected less than 1e-4")
+    training = json.loads(path.with_suffix(".json").read_text())["training"]
+    facts = {
+        "hop_length": hop,
+        "net": sizes,
+        "steps": 0,
+        "minutes": 0.0,
+        "hours_of_audio": 0.0,
+        "seed": training["seed"],
+        "date": datetime.date.today().isoformat(),
+        "machine": "none",
+        "stages": [],
+        "started_from": None,
+        "before": training["runs"],
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.save({"net": weights, "facts": facts}, args.out / "ema.pt")
+    print(f"{args.out / 'ema.pt'}: {sizes}, {worst:.1e} off {path.name}")
+
+
+if __name__ == "__main__":
+    main()

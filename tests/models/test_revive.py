@@ -1,0 +1,55 @@
+"""Released files as weights again; skips itself without torch."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from models import export, revive, train  # noqa: E402
+from models.graph import noise_frames  # noqa: E402
+from models.nets import BandNet  # noqa: E402
+from tests.models.test_nets import random_net  # noqa: E402
+
+RELEASED = sorted(Path(revive.__file__).parent.glob("band_*.onnx"))
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+def test_a_released_file_is_its_net_again(path):
+    weights, sizes, hop = revive.released(path)
+    net = BandNet(hop, **sizes).eval()
+    net.load_state_dict(weights)
+    assert revive.check(path, net) < 1e-4
+
+
+def test_a_wider_net_computes_the_same_and_learns_apart():
+    small = random_net(512, whole=16, reduced=2)
+    weights, sizes = revive.widened(small.state_dict(), small.sizes, 16, whole=24, reduced=3)
+    wide = BandNet(512, **sizes)
+    wide.load_state_dict(weights)
+    mix = torch.from_numpy(noise_frames(20, 2, 1025)).transpose(0, 1)
+    masks, _ = wide(mix)
+    with torch.no_grad():
+        torch.testing.assert_close(masks, small(mix)[0], atol=1e-4, rtol=0)
+    (masks * torch.randn_like(masks)).sum().backward()
+    one, other = wide.embed.weight.grad.chunk(2)
+    assert (one - other).abs().max() > 0.1 * one.abs().max()
+
+
+def test_a_net_cannot_shrink():
+    small = random_net(512)
+    with pytest.raises(ValueError, match="got 12 channels"):
+        revive.widened(small.state_dict(), small.sizes, 12, 128, 4)
+
+
+def test_a_revived_run_can_be_exported_and_started_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["revive", "band_tight", "--out", str(tmp_path / "run")])
+    revive.main()
+    worst, _ = export.export(tmp_path / "run", tmp_path / "again_tight.onnx")
+    assert worst < 1e-4
+    settings = train.DEFAULTS | {"stages": [{"hop_length": 512, "steps": 1}], "net": {"blocks": 2}}
+    run = train.Run(
+        settings | {"net": {"channels": 48, "blocks": 2}}, tmp_path / "next", torch.device("cpu")
+    )
+    run.start_from(tmp_path / "run" / "ema.pt")
+    assert run.settings["started_from"]["before"]
