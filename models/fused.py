@@ -239,7 +239,7 @@ class Relu(torch.autograd.Function):
 
 
 class Linear(torch.autograd.Function):
-    """x (…, n) bfloat16 through weight (m, n) and bias (m,) float32; sums of gradients by product."""
+    """x (…, n) bfloat16 through weight (m, n), bias (m,); gradients add up in products."""
 
     @staticmethod
     def forward(ctx, x, weight, bias):

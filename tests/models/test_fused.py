@@ -45,7 +45,7 @@ def test_add_norm_equals_sum_and_layer_norm(addends):
     torch.manual_seed(0)
     x, gain, offset = leaf(3, 10, 2, 16), leaf(3, 16), leaf(3, 16)
     added = [leaf(3, 10, 2, 16, low=True) for _ in range(addends)]
-    total, u = fused.AddNorm.apply(x, *(added + [None, None])[:2], gain, offset)
+    total, u = fused.AddNorm.apply(x, *[*added, None, None][:2], gain, offset)
     a, b = torch.randn_like(total), torch.randn_like(total)
     ((total * a).sum() + (u.float() * b).sum()).backward()
 
