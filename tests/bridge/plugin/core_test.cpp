@@ -80,6 +80,7 @@ void down_ring_is_found_by_position() {
     DownRing ring(1024);
     constexpr uint64_t kEnd = 400'000;
     std::atomic<uint64_t> read_to{0};
+    std::atomic<bool> written{false};
     std::thread writer([&] {
         std::mt19937 random(2);
         std::vector<float> samples(600 * kOutputs);
@@ -96,19 +97,21 @@ void down_ring_is_found_by_position() {
             else
                 std::this_thread::yield();
         }
+        written = true;
     });
     uint64_t found = 0;
     std::mt19937 random(3);
     for (uint64_t at = 0; at < kEnd;) {
         const uint32_t frames = 1 + random() % 200;
-        const auto run = ring.run(at, frames);
+        const bool waits = random() % 8;  // however long the scheduler takes
+        auto run = ring.run(at, frames);
+        while (waits && run.first == run.last && ring.until() < at + frames && !written) {
+            std::this_thread::yield();
+            run = ring.run(at, frames);
+        }
         for (uint64_t p = run.first; p < run.last; ++p, ++found)
             for (uint32_t c = 0; c < kOutputs; ++c)
                 CHECK(ring.frame(p)[c] == float(p % 65536) + 0.125f * c);
-        if (run.first == run.last && ring.until() < at + frames && random() % 64) {
-            std::this_thread::yield();
-            continue;
-        }
         at += frames;
         ring.release(at);
         read_to = at;
