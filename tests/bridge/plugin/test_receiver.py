@@ -179,7 +179,7 @@ def test_eight_receivers_share_one_thread(kind: str, stage: Stage) -> None:
     assert heard.report["threads_after"] == before
     for n in range(8):
         assert heard.parameters(n)["Connected"] == 1
-        assert np.abs(heard.stems[n][-24_000:]).max() > 0.1
+        assert np.abs(heard.stems[n][-24_000:]).max() > 0.1, (n, heard.parameters(n))
 
 
 @pytest.mark.parametrize("kind", ["core-tsan", "core-asan"])
