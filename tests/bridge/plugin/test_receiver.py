@@ -254,9 +254,14 @@ def test_a_publisher_that_dies_is_silence_until_the_next(stage: Stage) -> None:
     assert facts["stream"] == f"tcp://127.0.0.1:{stage.ports[0]}"
     assert stage.notice.stat().st_mode & 0o777 == 0o600
     order = dict(plugin="receiver", offline=False, paced=True, max_block=256, trace=TRACE)
-    run = stage.host.start("vst3", noise(30), **order)
-    time.sleep(4)
-    os.kill(facts["pid"], signal.SIGKILL)  # the daemon starts another one
+    run = stage.host.start("vst3", noise(17), **order)
+    time.sleep(3)
+    stage.process.send_signal(signal.SIGSTOP)  # or there is another one before it is noticed
+    try:
+        os.kill(facts["pid"], signal.SIGKILL)
+        time.sleep(4)
+    finally:
+        stage.process.send_signal(signal.SIGCONT)
     heard = stage.host.finish(run)
     connected = heard.trace[:, 1].astype(bool)
     assert connected[-1]
