@@ -352,7 +352,7 @@ class ConsoleConfig:
 
     enabled: bool = True
     bind: str = "127.0.0.1"
-    port: int = field(default=5580, metadata=_between(1, 65_535))
+    port: int = field(default=5560, metadata=_between(1, 65_535))
     # What a browser must be told to be let in, 16 characters and more; needed where `bind` goes
     # beyond loopback.
     token: str = ""

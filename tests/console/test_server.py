@@ -41,7 +41,7 @@ async def status(console, method, path, **options):
         ("GET", "", {"Host": "127.0.0.1.evil.example:80"}, 403),
         ("GET", "", {"Host": ""}, 403),
         ("GET", "", {"Host": "localhost"}, 200),
-        ("GET", "", {"Host": "[::1]:5580"}, 200),
+        ("GET", "", {"Host": "[::1]:5560"}, 200),
         ("GET", "secret.toml", {}, 404),
         ("GET", "..%2fserver.py", {}, 404),
         ("GET", "page/main.js", {}, 404),
