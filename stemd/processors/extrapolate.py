@@ -52,6 +52,7 @@ class Extrapolator:
         self._period = self._past[:1]
         self._invented = 0  # of this hole; 0: there is none
         self._faded = len(self._fade_in)  # of the way back
+        self._level = self._gain[0]
 
     @property
     def returning(self) -> bool:
@@ -62,6 +63,8 @@ class Extrapolator:
         """Take good audio; True when it was changed, in place, because a hole came before it.
 
         block : (n, c) float32
+
+        What was invented goes on as loud as it was when the hole ended, so that both together are.
         """
         changed = False
         if self._invented:
@@ -69,7 +72,7 @@ class Extrapolator:
             n = min(len(block), len(self._fade_in) - self._faded)
             rise = self._fade_in[self._faded : self._faded + n]
             block[:n] *= rise
-            block[:n] += self._continued(n) * (1.0 - rise)
+            block[:n] += self._continued(n) * (1.0 - rise) * self._level
             self._faded += n
             if self._faded == len(self._fade_in):
                 self._invented = 0
@@ -81,20 +84,22 @@ class Extrapolator:
         if not self._invented:
             self._period = self._find_period()
         self._faded = 0
-        out = self._continued(n)
+        at = self._invented + np.arange(n + 1)
+        gain = self._gain[np.minimum(at, len(self._gain) - 1)]
+        gain[at >= len(self._gain)] = 0.0
+        out: Float32Array = self._continued(n) * gain[:-1]
+        self._level = gain[-1]
         self._remember(out)
         return out
 
     def _continued(self, n: int) -> Float32Array:
+        """The period from where it stopped, as loud as it was."""
         index = self._invented + np.arange(n)
         out: Float32Array = self._period[index % len(self._period)].copy()
         start = index < self._join
         if start.any():
             ramp = (1.0 - index[start] / self._join).astype(np.float32)[:, None]
             out[start] += self._step * ramp
-        held = self._gain[np.minimum(index, len(self._gain) - 1)].copy()
-        held[index >= len(self._gain)] = 0.0
-        out *= held
         self._invented += n
         return out
 

@@ -9,7 +9,7 @@ import pytest
 from .support import Demo, Speaker, demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def daemon() -> Iterator[Demo]:
     with demo() as running:
         yield running

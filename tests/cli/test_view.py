@@ -220,8 +220,8 @@ def test_a_process_that_complains_is_shown(status, role):
 
 def test_endpoints_name_what_is_on():
     everything = build_config({"output": {"enabled": True, "device": "HDMI"}})
-    assert [what for what, _ in endpoints(everything)] == ["ZeroMQ", "OSC", "output"]
-    nothing = build_config({"zeromq": {"enabled": False}, "osc": {"enabled": False}})
+    assert [what for what, _ in endpoints(everything)] == ["ZeroMQ", "OSC", "console", "output"]
+    nothing = build_config({name: {"enabled": False} for name in ("zeromq", "osc", "console")})
     assert endpoints(nothing) == ()
     assert about(everything).feeds == ("main",)
 

@@ -75,7 +75,7 @@ def answers(port: int) -> Any:
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Settings of a source that plays the sweep again and again."""
     path = tmp_path_factory.mktemp("sweep") / "sweep.wav"
@@ -83,14 +83,14 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f'source={{kind="file", path="{path}", loop=true}}'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console(sweep: str) -> Iterator[Console]:
     """One for all tests that put its knobs back."""
     with served(sweep) as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def locked(sweep: str) -> Iterator[Console]:
     """One that lets in three browsers, who know the token."""
     with served(sweep, f'console.token="{TOKEN}"', "console.limit=3") as one:
