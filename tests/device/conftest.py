@@ -83,6 +83,10 @@ def running(*overrides: str) -> Iterator[Running]:
     try:
         it = Running(daemon, control)
         it.until(lambda: int(daemon.status.separate["hops"]) > 0, START_S, "the first hop")
+        # On a busy machine a device may open so late that silence flows first, and sound fades in.
+        it.until_state(State.RUNNING)
+        faded_in = int(daemon.status.separate["hops"]) + 10
+        it.until(lambda: int(daemon.status.separate["hops"]) > faded_in, START_S, "sound")
         yield it
     finally:
         daemon.stop()
