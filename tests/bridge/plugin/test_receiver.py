@@ -206,8 +206,8 @@ def test_a_session_and_an_endpoint_can_be_chosen(stage: Stage) -> None:
 def test_state_comes_back(kind: str, stage: Stage) -> None:
     settings = {"Stems": 2, "Feed": 7, "Buffer (0: automatic)": 90, "Bass": -6}
     state = stage.host.place / "state"
-    receive(stage.host, kind, 0.1, parameters=settings, save=str(state))
-    heard = receive(stage.host, kind, 0.1, state=str(state))
+    receive(stage.host, kind, 0.1, wait_s=0, parameters=settings, save=str(state))
+    heard = receive(stage.host, kind, 0.1, wait_s=0, state=str(state))
     for name, value in settings.items():
         assert heard.parameters()[name] == pytest.approx(value, abs=1e-3)
     assert heard.parameters()["Buffer in use"] == pytest.approx(90 + 1000 * 256 / 48_000, abs=0.1)
