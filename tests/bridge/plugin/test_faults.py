@@ -44,7 +44,7 @@ def test_a_daemon_that_says_nothing(kind: str, host: Host) -> None:
     assert heard.parameters()["Renders given up"] == 1
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", [ALONE, *SANITIZED])
 def test_a_slow_daemon_is_waited_for(kind: str, host: Host) -> None:
     with host.fake("slow"):
         heard = host.run(kind, noise(3))
@@ -59,7 +59,7 @@ def test_credit_is_kept_to(kind: str, host: Host) -> None:
     assert not heard.wrong_stems(SHARES).any()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", [ALONE, *SANITIZED])
 def test_a_daemon_that_stops_answering(kind: str, host: Host) -> None:
     """One wait in vain, then the dry signal; the sum holds throughout."""
     with host.fake("stall"):
@@ -70,7 +70,7 @@ def test_a_daemon_that_stops_answering(kind: str, host: Host) -> None:
     assert not heard.wrong_stems(OTHER)[-48_000:].any()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", [ALONE, *SANITIZED])
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
@@ -105,7 +105,7 @@ def test_fuzz_is_passed_over(kind: str, host: Host) -> None:
 @pytest.mark.parametrize("kind", [ALONE, "core-tsan"])
 def test_killed_and_started_again(kind: str, host: Host) -> None:
     """Aligned again by itself, in real time, without the host noticing."""
-    length = 14
+    length = 11
     with host.fake() as first:
         run = host.start(kind, noise(length), offline=False, paced=True, max_block=256)
         time.sleep(3)
@@ -124,7 +124,7 @@ def test_killed_and_started_again(kind: str, host: Host) -> None:
 @pytest.mark.parametrize("kind", [ALONE, "core-tsan"])
 def test_stopped_and_continued(kind: str, host: Host) -> None:
     with host.fake() as daemon:
-        run = host.start(kind, noise(12), offline=False, paced=True, max_block=256)
+        run = host.start(kind, noise(10), offline=False, paced=True, max_block=256)
         time.sleep(2)
         daemon.send_signal(signal.SIGSTOP)
         time.sleep(5)
@@ -190,7 +190,7 @@ def test_a_session_can_be_chosen_by_number(host: Host) -> None:
 
 
 def test_a_daemon_that_comes_later_is_found(host: Host) -> None:
-    run = host.start("vst3", noise(8), offline=False, paced=True)
+    run = host.start("vst3", noise(7), offline=False, paced=True)
     time.sleep(2)
     with host.fake():
         heard = host.finish(run)
