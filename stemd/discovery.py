@@ -7,6 +7,7 @@ Source: RFC 6762, RFC 6763.
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -208,8 +209,9 @@ def _info(service: Service, addresses: Sequence[str]) -> ServiceInfo:
             key: _cut(value, MAX_TEXT_BYTES - len(key) - 1)
             for key, value in service.properties.items()
         },
-        # A name of our own: the machine's may have a responder already.
-        server=f"{_cut(host_label(), MAX_LABEL_BYTES - 6)}-stemd.local.",
+        # A name of our own, and of nobody else: the machine's may have a responder already, and
+        # machines made from one image share theirs: one would be sent to where the other is.
+        server=f"{_cut(host_label(), MAX_LABEL_BYTES - 9)}-{secrets.token_hex(4)}.local.",
     )
 
 
