@@ -44,6 +44,7 @@ from ..wire.plugin import (
     Type,
     decode_hello,
     encode_fields,
+    local_file,
     pack_header,
     unpack_message,
 )
@@ -84,6 +85,8 @@ class Inserts:
         Only those come in whom the list of clients has as `send`.
     keys : Path or None
         Folder of that list; None: the usual one.
+    pair : str
+        Name of the file with keys for this user's programs, as the control port leaves it.
 
     Raises
     ------
@@ -103,8 +106,10 @@ class Inserts:
         *,
         guarded: bool = False,
         keys: Path | None = None,
+        pair: str = "",
     ) -> None:
         self._config = config
+        self._pair = pair
         self._profile, self._model = profile, model
         self._slots = slots
         self._section = section
@@ -437,6 +442,7 @@ class Inserts:
             "profile": self._profile,
             "model": self._model,
             "curve": self.public_key,
+            "pair": self._pair if self.public_key else "",
         }
 
     @contextlib.contextmanager
@@ -542,6 +548,7 @@ def run(links: Links) -> None:
             role.section,
             guarded=config.inserts_guarded,
             keys=config.security.folder,
+            pair=local_file(config.zeromq.control_port).name,
         )
         _open(inserts, role)
     except StemdError as error:

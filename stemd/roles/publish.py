@@ -30,6 +30,7 @@ from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
 from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status, step_bucket
+from ..wire.plugin import local_file
 from .keyring import Keyring, forget_local, leave_local
 from .links import Links, Role
 from .rendezvous import StreamNotice
@@ -342,6 +343,7 @@ class Publish:
             "stream": f"tcp://{host}:{sink.audio_port}",
             "hop": self._spec.hop_length,
             "curve": self._keyring.public if self._keyring else "",
+            "pair": local_file(self._config.zeromq.control_port).name if self._keyring else "",
         }
         try:
             self._notice = StreamNotice(self._config.inserts.session, facts)

@@ -71,6 +71,18 @@ Endpoint as_told(const std::string& from_state, const char* variable, const char
     return parse_endpoint(config[address] + " " + config[key]);
 }
 
+// A daemon's file for this user's programs: its own public key, and our secret one.
+bool left_keys(const std::string& path, std::string& public_key, std::string& secret_key) {
+    std::ifstream file(path);
+    std::string daemons;
+    if (path.empty() || !std::getline(file, daemons) || !std::getline(file, secret_key))
+        return false;
+    char derived[41];
+    if (secret_key.size() != 40 || zmq_curve_public(derived, secret_key.c_str()) != 0) return false;
+    public_key = derived;
+    return true;
+}
+
 Discovered first_alive(int session, const char* prefix, const char* what) {
     const std::string directory = runtime_directory();
     if (directory.empty()) return {};
@@ -93,8 +105,8 @@ std::string config_directory() {
 Endpoint parse_endpoint(const std::string& text) {
     const std::string clean = trimmed(text);
     const auto blank = clean.find(' ');
-    if (blank == std::string::npos) return {clean, ""};
-    return {clean.substr(0, blank), trimmed(clean.substr(blank + 1))};
+    if (blank == std::string::npos) return {clean, "", ""};
+    return {clean.substr(0, blank), trimmed(clean.substr(blank + 1)), ""};
 }
 
 bool is_local(const std::string& address) {
@@ -136,7 +148,10 @@ Discovered read_discovery(const std::string& path, const char* what) {
     if (word(what).empty() || pid <= 0 || pid > INT32_MAX) return found;
     if (kill(pid_t(pid), 0) != 0 && errno != EPERM) return found;
     found.found = true;
-    found.endpoint = {word(what), word("curve")};
+    found.endpoint = {word(what), word("curve"), ""};
+    const std::string pair = word("pair");
+    if (!pair.empty() && pair.find('/') == std::string::npos)
+        found.endpoint.pair = path.substr(0, path.rfind('/') + 1) + pair;
     if (hop > 0 && hop <= 65536) found.hop = uint32_t(hop);
     if (minimum > 0 && minimum <= 1 << 20) found.minimum = uint32_t(minimum);
     return found;
@@ -150,7 +165,7 @@ Endpoint resolve_stream(const std::string& from_state, int session) {
     const Endpoint told = as_told(from_state, "STEMD_STREAM", "stream", "stream_key");
     if (!told.address.empty()) return told;
     const Discovered found = discover_stream(session);
-    return found.found ? found.endpoint : Endpoint{kDefaultStream, ""};
+    return found.found ? found.endpoint : Endpoint{kDefaultStream, "", ""};
 }
 
 Endpoint resolve(const std::string& from_state, int session) {
@@ -160,7 +175,7 @@ Endpoint resolve(const std::string& from_state, int session) {
     if (found.found) return found.endpoint;
     const std::string directory = runtime_directory();
     if (directory.empty()) return {};
-    return {"ipc://" + directory + "/plugin-" + std::to_string(session) + ".sock", ""};
+    return {"ipc://" + directory + "/plugin-" + std::to_string(session) + ".sock", "", ""};
 }
 
 bool own_keys(std::string& public_key, std::string& secret_key) {
@@ -190,7 +205,8 @@ bool add_keys(void* socket, const Endpoint& endpoint) {
     const auto set = [&](int option, const std::string& key) {
         return zmq_setsockopt(socket, option, key.c_str(), key.size() + 1) == 0;
     };
-    return own_keys(mine, secret) && set(ZMQ_CURVE_SERVERKEY, endpoint.key) &&
+    return (left_keys(endpoint.pair, mine, secret) || own_keys(mine, secret)) &&
+           set(ZMQ_CURVE_SERVERKEY, endpoint.key) &&
            set(ZMQ_CURVE_PUBLICKEY, mine) && set(ZMQ_CURVE_SECRETKEY, secret);
 }
 

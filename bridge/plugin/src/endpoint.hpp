@@ -9,8 +9,9 @@ namespace stemd {
 struct Endpoint {
     std::string address;  // as ZeroMQ wants it
     std::string key;      // the daemon's CURVE public key, Z85; "insecure"; empty: none
+    std::string pair;     // the file with our own keys for it; empty: plugin.key
     bool operator==(const Endpoint& other) const {
-        return address == other.address && key == other.key;
+        return address == other.address && key == other.key && pair == other.pair;
     }
 };
 
@@ -48,6 +49,7 @@ Endpoint resolve_stream(const std::string& from_state, int session);
 bool own_keys(std::string& public_key, std::string& secret_key);
 
 // What CURVE needs, onto a socket that is not connected yet; nothing where the endpoint has no key.
+// Ours are those a daemon of this user left for this machine's programs, else plugin.key.
 bool add_keys(void* socket, const Endpoint& endpoint);
 
 std::string config_directory();

@@ -269,10 +269,14 @@ void endpoint_precedence() {
     CHECK(resolve_stream("", 0).address == "tcp://127.0.0.1:5570");
     write_file(runtime + "/stream-4.json",
                "{\"stream\": \"tcp://127.0.0.1:7\", \"pid\": " + alive +
-                   ", \"hop\": 128, \"curve\": \"abc\"}");
+                   ", \"hop\": 128, \"curve\": \"abc\", \"pair\": \"control-1.key\"}");
     CHECK(resolve_stream("", 0).address == "tcp://127.0.0.1:7");
     CHECK(resolve_stream("", 4).key == "abc" && discover_stream(4).hop == 128);
+    CHECK(resolve_stream("", 4).pair == runtime + "/control-1.key");
     CHECK(resolve_stream("", 5).address == "tcp://127.0.0.1:5570");
+    write_file(runtime + "/stream-6.json", "{\"stream\": \"ipc:///x\", \"pid\": " + alive +
+                                               ", \"pair\": \"../../secret\"}");
+    CHECK(discover_stream(6).found && discover_stream(6).endpoint.pair.empty());
     write_file(root + "/config/stemd/plugin.conf", "stream=tcp://10.1.1.1:9\nstream_key = def\n");
     CHECK(resolve_stream("", 4).address == "tcp://10.1.1.1:9" && resolve_stream("", 4).key == "def");
     setenv("STEMD_STREAM", "tcp://10.1.1.2:9 ghi", 1);

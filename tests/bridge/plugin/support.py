@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / "build" / "plugin"
 PROGRAMS = BUILD / "tests"
 BOTH = ("vst3", "clap")
+# GPL, and for tests only: both may live in an environment of their own.
+HOSTS_PYTHON = os.environ.get("DAWDREAMER_PYTHON", sys.executable)
 DPF = Path(os.environ.get("DPF_DIR", "/usr/share/dpf"))
 STATUS = (
     "off",
@@ -164,6 +166,45 @@ class Host:
 
     def run(self, kind: str, given: np.ndarray, **order) -> Heard:
         return self.finish(self.start(kind, given, **order))
+
+    def python_host(
+        self, package: str, given: np.ndarray | None, plugin: str = "insert", **order
+    ) -> tuple[dict, list[np.ndarray]]:
+        """A render through the VST3 in DawDreamer or pedalboard: its report, and (n, c) of each.
+
+        Without `given` it renders `seconds` of what arrives.
+        """
+        known = subprocess.run(
+            [HOSTS_PYTHON, "-c", f"import {package}"], capture_output=True, check=False
+        )
+        if known.returncode:
+            pytest.skip(f"{package} is not installed")
+        order = {
+            "package": package,
+            "plugin": str(BUILD / f"bin/stemd-{plugin}.vst3"),
+            "input": None,
+            "output": str(self.place / "rendered"),
+            "instances": 1,
+            **order,
+        }
+        if given is not None:
+            order["input"] = str(self.place / "input.f32")
+            given.tofile(order["input"])
+        done = subprocess.run(
+            [HOSTS_PYTHON, Path(__file__).with_name("python_host.py"), json.dumps(order)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        audio = [
+            np.fromfile(f"{order['output']}.{n}", np.float32).reshape(-1, channels)
+            for n, (_, channels) in enumerate(report["channels"])
+        ]
+        return report, audio
 
     @contextlib.contextmanager
     def fake(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -27,11 +28,14 @@ pytestmark = [
 ]
 
 
-def run(studio: Host, *command: str | Path) -> str:  # noqa: F811
+def run(studio: Host, *command: str | Path, attempts: int = 1) -> str:  # noqa: F811
     environment = {**studio.environment, "LD_LIBRARY_PATH": str(LIBRARIES)}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    for _ in range(attempts):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        if done.returncode != -signal.SIGABRT:
+            break
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -88,7 +92,9 @@ def put_regions(session: Path, audio: dict[str, np.ndarray]) -> None:
 
 def export(studio: Host, session: Path) -> np.ndarray:  # noqa: F811
     out = studio.place / f"{session.name}.wav"
-    run(studio, "ardour7-export", "-b", "float", "-o", out, session, session.name)
+    # Ardour 7.3's exporter corrupts its own heap in 5 of 12 runs of a session without any plugin.
+    command = ("ardour7-export", "-b", "float", "-o", out, session, session.name)
+    run(studio, *command, attempts=10)
     return soundfile.read(out, dtype="float32")[0]
 
 

@@ -18,8 +18,6 @@ import pytest
 from .support import BOTH, BUILD, ROOT, STATUS, Host, noise, wait_until
 
 NULL = 1e-6  # rounding of float32 at half scale, four times
-# DawDreamer in an environment of its own, or in this one.
-DAWDREAMER = os.environ.get("DAWDREAMER_PYTHON", sys.executable)
 
 
 @pytest.fixture(scope="module")
@@ -83,37 +81,15 @@ def test_in_real_time(studio: Host) -> None:
     assert heard.parameters()["Status"] == STATUS.index("connected")
 
 
-def dawdreamer(studio: Host, rate: int, block: int, instances: int = 1) -> None:
-    known = subprocess.run(
-        [DAWDREAMER, "-c", "import dawdreamer"], capture_output=True, text=True, check=False
-    )
-    if known.returncode:
-        pytest.skip("dawdreamer is not installed")
+def through_dawdreamer(studio: Host, rate: int, block: int, instances: int = 1) -> None:
     given = noise(1.2, rate)
-    given.tofile(studio.place / "input.f32")
-    order = {
-        "plugin": str(BUILD / "bin/stemd-insert.vst3"),
-        "input": str(studio.place / "input.f32"),
-        "output": str(studio.place / "output"),
-        "rate": rate,
-        "block": block,
-        "instances": instances,
-    }
-    done = subprocess.run(
-        [DAWDREAMER, Path(__file__).with_name("dawdreamer_host.py"), json.dumps(order)],
-        env=studio.environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
+    report, rendered = studio.python_host(
+        "dawdreamer", given, rate=rate, block=block, instances=instances
     )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
     assert report["channels"] == [[2, 8]] * instances
     assert float(report["parameters"]["Frames missed"]) == 0
-    for n in range(instances):
-        latency = report["latency"][n]
-        stems = np.fromfile(f"{order['output']}.{n}", np.float32).reshape(-1, 4, 2)
+    for latency, audio in zip(report["latency"], rendered, strict=True):
+        stems = audio.reshape(-1, 4, 2)
         total = stems.sum(axis=1)
         assert latency > 0
         np.testing.assert_array_equal(total[:latency], 0)
@@ -125,8 +101,20 @@ def dawdreamer(studio: Host, rate: int, block: int, instances: int = 1) -> None:
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
 @pytest.mark.parametrize("block", [32, 128, 480, 512, 2048])
 def test_dawdreamer(rate: int, block: int, studio: Host) -> None:
-    dawdreamer(studio, rate, block)
+    through_dawdreamer(studio, rate, block)
 
 
 def test_dawdreamer_with_eight_tracks(studio: Host) -> None:
-    dawdreamer(studio, 48_000, 512, instances=8)
+    through_dawdreamer(studio, 48_000, 512, instances=8)
+
+
+def test_pedalboard_hears_the_vocals(studio: Host) -> None:
+    """It offers a plugin's first bus alone, and turns delay compensation on by itself."""
+    given = noise(1.2)
+    report, (vocals,) = studio.python_host("pedalboard", given, rate=48_000, block=512)
+    heard = studio.run("vst3", given, max_block=512)
+    assert report["latency"] == [heard.latency]
+    expected = heard.stems[0][heard.latency :, 0]
+    there = min(len(expected), len(vocals))
+    assert there > 40_000
+    np.testing.assert_allclose(vocals[:there], expected[:there], atol=1e-5)

@@ -273,3 +273,51 @@ def test_a_publisher_that_dies_is_silence_until_the_next(stage: Stage) -> None:
     assert heard.missed > 48_000  # what was not heard is counted
     assert np.abs(heard.stems[0][-4_800:]).max() > 0.1
     assert json.loads(stage.notice.read_text())["pid"] != facts["pid"]
+
+
+def test_in_dawdreamer(stage: Stage) -> None:
+    """It renders as fast as it can and puts plugins to sleep in between: a receiver finds less than
+    it asks for, and says so; what it finds, it plays."""
+    report, (audio,) = stage.host.python_host(
+        "dawdreamer", None, "receiver", rate=48_000, block=256, seconds=300
+    )
+    assert report["channels"] == [[0, 8]]
+    assert report["latency"] == [0]
+    assert report["parameters"]["Status"] == "connected"
+    assert float(report["parameters"]["Frames missed"]) > 0
+    stems = audio.reshape(-1, 4, 2)
+    assert 0.1 < np.abs(stems.sum(axis=1)).max() < 1
+
+
+def test_with_keys_only_those_on_the_list_hear(built: None) -> None:
+    """A daemon that asks for keys on loopback too, and who comes with which."""
+    place = Path(tempfile.mkdtemp(prefix="stemd-", dir="/tmp"))
+    stage = Stage(Host(place), "security.loopback=true")
+
+    def keys(*words: str) -> None:
+        command = [sys.executable, "-m", "stemd", "keys", *words]
+        subprocess.run(command, cwd=ROOT, env=stage.host.environment, check=True)
+
+    def said(**order) -> str:
+        heard = receive(stage.host, "vst3", 2.5, **order)
+        status = STATUS[int(heard.parameters()["Status"])]
+        assert (status == "connected") == bool(np.abs(heard.stems[0]).max() > 0.1)
+        return status
+
+    try:
+        stage.start()
+        facts = json.loads(stage.notice.read_text())
+        # the daemon's own user: the key that was left for this machine's programs
+        assert said() == "connected"
+        # anybody else has the daemon's public key, and a pair of their own
+        told = {"environment": {"STEMD_STREAM": f"{facts['stream']} {facts['curve']}"}}
+        assert said(**told) == "searching"
+        own = (place / "config/stemd/plugin.key").read_text().split()[0]
+        keys("authorise", "daw", "--role", "listen", "--", own)
+        assert said(**told) == "connected"
+        keys("revoke", "daw")
+        assert said(**told) == "searching"
+        assert said(environment={"STEMD_STREAM": facts["stream"]}) == "searching"
+    finally:
+        stage.stop()
+        shutil.rmtree(place, ignore_errors=True)
