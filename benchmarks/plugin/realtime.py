@@ -3,7 +3,7 @@
     python -m benchmarks.plugin.realtime [--seconds 10] [--block 256] [--kind vst3]
 
 The mini-host calls the plugin from a SCHED_FIFO thread as a sound card would, every block in its
-time. "no plugin" is what the machine does to such a thread by itself, "hung" a daemon stopped for
+time. "a delay line" is what the machine makes of the least that any plugin does which delays, "hung" a daemon stopped for
 the middle half of the run, "killed" one that dies in the middle, "restarted" one that dies and
 comes back. Missed: frames replaced by the dry signal.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from tests.bridge.plugin.fake import SHARES
 from tests.bridge.plugin.support import Heard, Host, build, noise
 
-CONDITIONS = ("no plugin", "healthy", "absent", "slow", "hung", "killed", "restarted")
+CONDITIONS = ("a delay line", "healthy", "absent", "slow", "hung", "killed", "restarted")
 PRIORITY = 80
 START_S = 1.0  # of the run, before the daemon misbehaves
 
@@ -32,7 +32,7 @@ def measure(host: Host, condition: str, arguments: argparse.Namespace) -> Heard:
     seconds = arguments.seconds
     with contextlib.ExitStack() as stack:
         daemon = None
-        if condition not in ("absent", "no plugin"):
+        if condition not in ("absent", "a delay line"):
             daemon = stack.enter_context(host.fake("slow" if condition == "slow" else "exact"))
         run = host.start(
             arguments.kind,
@@ -40,7 +40,7 @@ def measure(host: Host, condition: str, arguments: argparse.Namespace) -> Heard:
             offline=False,
             paced=True,
             fifo=PRIORITY,
-            hollow=condition == "no plugin",
+            hollow=condition == "a delay line",
             max_block=arguments.block,
             parameters={"Latency (0: automatic)": arguments.latency_ms},
         )
@@ -74,7 +74,7 @@ def main() -> None:
         finally:
             shutil.rmtree(place, ignore_errors=True)
         assert heard.report["fifo"], "no right to SCHED_FIFO here"
-        assert condition == "no plugin" or heard.null() <= 1e-6
+        assert condition == "a delay line" or heard.null() <= 1e-6
         times = " | ".join(f"{t:.0f}" for t in heard.report["call_us"])
         wrong = heard.wrong_stems(SHARES)[-24_000:]
         waits = int(heard.parameters()["Renders given up"])

@@ -27,6 +27,7 @@ public:
     void detach() override;  // says BYE
 
     void service(uint64_t now_ns) override;
+    uint64_t due(uint64_t now_ns) override { return session_ ? session_->look_at(now_ns) : 0; }
 
     void* socket() const override { return socket_; }
     bool wants_to_send() const override { return blocked_; }

@@ -1,5 +1,6 @@
 #include "engine.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -11,7 +12,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-constexpr uint32_t kChunk = 4096;         // frames at a time, so that scratch has a size
+constexpr uint32_t kChunk = 4096;         // frames at a time at most, so that scratch has a size
 constexpr double kFade_s = 0.010;         // between stems and what replaces them
 constexpr double kDeadline_s = 2.0;       // offline, without any progress
 constexpr double kConnectBudget_s = 1.0;  // offline, for a daemon to answer, once per activation
@@ -28,9 +29,10 @@ uint64_t monotonic_ns() {
 void Engine::activate(std::shared_ptr<Session> session, const Controls& controls) {
     session_ = std::move(session);
     now_ = 0;
-    left_.assign(kChunk, 0.f);
-    right_.assign(kChunk, 0.f);
-    const uint64_t size = power_of_two(uint64_t(session_->latency) + kChunk);
+    chunk_ = std::clamp<uint32_t>(session_->max_block, 1, kChunk);
+    left_.assign(chunk_, 0.f);
+    right_.assign(chunk_, 0.f);
+    const uint64_t size = power_of_two(uint64_t(session_->latency) + chunk_);
     delay_.assign(size * kInputs, 0.f);
     delay_mask_ = size - 1;
     patient_ = true;
@@ -47,7 +49,7 @@ void Engine::activate(std::shared_ptr<Session> session, const Controls& controls
 void Engine::process(const float* const in[kInputs], float* const out[kOutputs], uint32_t frames,
                      const Controls& controls) {
     for (uint32_t done = 0; done < frames;) {
-        const uint32_t count = std::min(frames - done, kChunk);
+        const uint32_t count = std::min(frames - done, chunk_);
         const float* const from[kInputs] = {in[0] + done, in[1] + done};
         float* to[kOutputs];
         for (uint32_t c = 0; c < kOutputs; ++c) to[c] = out[c] + done;
@@ -78,7 +80,7 @@ void Engine::block(const float* const in[kInputs], float* const out[kOutputs], u
     session_->offline.store(controls.offline, std::memory_order_relaxed);
     if (!push(frames) && session_->welcomed.load(std::memory_order_relaxed))
         session_->dropped.fetch_add(frames, std::memory_order_relaxed);
-    session_->wake();
+    session_->pushed(monotonic_ns() + uint64_t(1e9 * frames / session_->rate));
     const uint64_t heard = now_ + frames;  // everything the host wants by now, plus L
     if (controls.offline && heard > session_->latency) fetch(heard - session_->latency);
     play(out, frames, controls);

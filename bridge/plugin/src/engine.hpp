@@ -40,6 +40,7 @@ private:
     std::shared_ptr<Session> session_;
     uint64_t now_ = 0;  // position of the next input frame
 
+    uint32_t chunk_ = UINT32_MAX;      // frames at a time; with a session what scratch has room for
     std::vector<float> left_, right_;  // the block at hand, without NaN
     std::vector<float> delay_;         // input, interleaved, found by position
     uint64_t delay_mask_ = 0;

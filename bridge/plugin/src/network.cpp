@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -69,8 +70,9 @@ std::shared_ptr<Network> Network::acquire() {
 
 bool Network::start() {
     wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    timer_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     context_ = zmq_ctx_new();
-    if (wake_fd_ < 0 || !context_) return false;
+    if (wake_fd_ < 0 || timer_fd_ < 0 || !context_) return false;
     // Whoever activates us may be a real-time thread: ours must not inherit that, nor its signals.
     sigset_t all, before;
     sigfillset(&all);
@@ -97,6 +99,15 @@ Network::~Network() {
     }
     if (context_) zmq_ctx_term(context_);
     if (wake_fd_ >= 0) close(wake_fd_);
+    if (timer_fd_ >= 0) close(timer_fd_);
+}
+
+// zmq_poll counts in milliseconds, which is too coarse for blocks. 0: none.
+void Network::set_timer(uint64_t at_ns) {
+    itimerspec at{};
+    at.it_value.tv_sec = time_t(at_ns / 1'000'000'000);
+    at.it_value.tv_nsec = long(at_ns % 1'000'000'000);
+    timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
 void Network::post(std::function<void()> order) {
@@ -142,8 +153,9 @@ void Network::loop() {
     std::vector<zmq_pollitem_t> items;
     while (true) {
         uint64_t ignored;
-        while (read(wake_fd_, &ignored, sizeof ignored) > 0) {
-        }
+        for (const int fd : {wake_fd_, timer_fd_})
+            while (read(fd, &ignored, sizeof ignored) > 0) {
+            }
         std::vector<std::function<void()>> orders;
         {
             const std::lock_guard<std::mutex> hold(mutex_);
@@ -152,13 +164,17 @@ void Network::loop() {
         for (auto& order : orders) order();
         if (stop_) break;
         const uint64_t now = monotonic_ns();
-        items.assign(1, zmq_pollitem_t{nullptr, wake_fd_, ZMQ_POLLIN, 0});
+        items.assign({{nullptr, wake_fd_, ZMQ_POLLIN, 0}, {nullptr, timer_fd_, ZMQ_POLLIN, 0}});
+        uint64_t look_at = 0;
         for (auto& peer : peers_) {
             peer->service(now);
+            const uint64_t due = peer->due(monotonic_ns());
+            if (due && (!look_at || due < look_at)) look_at = due;
             if (!peer->socket()) continue;
             const short out = peer->wants_to_send() ? ZMQ_POLLOUT : 0;
             items.push_back({peer->socket(), 0, short(ZMQ_POLLIN | out), 0});
         }
+        set_timer(look_at);
         zmq_poll(items.data(), int(items.size()), kTurn_ms);
     }
     peers_.clear();  // sockets are closed by the thread that used them

@@ -48,10 +48,12 @@ private:
     bool start();
     void post(std::function<void()> order);
     void loop();
+    void set_timer(uint64_t at_ns);
     Peer* find(uint64_t instance);
 
     void* context_ = nullptr;
     int wake_fd_ = -1;
+    int timer_fd_ = -1;
     std::atomic<bool> stop_{false};
     std::mutex mutex_;
     std::vector<std::function<void()>> orders_;

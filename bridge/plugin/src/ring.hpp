@@ -45,8 +45,9 @@ public:
 
     // False when there is no room; nothing is written then.
     bool push(const Record& record, const float* left, const float* right) {
-        if (!has_room(record.frames)) return false;
         const uint64_t at = written_.load(std::memory_order_relaxed);
+        if (at == read_.load(std::memory_order_acquire)) rewind();
+        if (!has_room(record.frames)) return false;
         for (uint32_t n = 0; n < record.frames; ++n) {
             const uint64_t slot = ((samples_written_ + n) & (capacity_ - 1)) * kInputs;
             samples_[slot] = left[n];
@@ -80,6 +81,13 @@ public:
     }
 
 private:
+    // Everything was taken: go on where memory is warm. The reader touches its counts only while it
+    // holds a record, so that they are ours now.
+    void rewind() {
+        samples_written_ = (samples_written_ + capacity_ - 1) & ~(capacity_ - 1);
+        samples_read_.store(samples_written_, std::memory_order_relaxed);
+    }
+
     const uint64_t capacity_;
     std::vector<Record> records_;
     std::vector<float> samples_;

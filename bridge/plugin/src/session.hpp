@@ -22,8 +22,9 @@ struct Session {
           rate(rate),
           max_block(max_block),
           latency(latency),
-          // A second of input, so that a pause of the network thread loses nothing.
-          up(rate + 4 * uint64_t(max_block)),
+          // A quarter of a second of input, so that a pause of the network thread loses nothing. Not
+          // more: every page and line of it passes through the audio thread's caches.
+          up(rate / 4 + 4 * uint64_t(max_block)),
           // Stems may be ahead of the play head by everything that is on its way: L and one block,
           // and what a message holds at most.
           down(uint64_t(latency) + 2 * uint64_t(max_block) + 8192),
@@ -50,11 +51,24 @@ struct Session {
     std::atomic<uint64_t> timeouts{0};   // times an offline render gave up waiting
     std::atomic<uint64_t> malformed{0};  // messages that were not what they should be
 
-    // The one system call of the audio thread in real time. A full counter is as good as a written
-    // one, hence nothing to check.
-    void wake() const {
-        const uint64_t one = 1;
+    // The audio thread has pushed a block, and the next will come at `next_ns`. In real time the
+    // network thread looks by itself then: a system call that wakes it is made only when it has
+    // given up (or offline, where the host waits for it).
+    void pushed(uint64_t next_ns) {
+        next_ns_.store(next_ns, std::memory_order_relaxed);
+        if (!asleep_.exchange(false) && !offline.load(std::memory_order_relaxed)) return;
+        const uint64_t one = 1;  // a full counter is as good as a written one: nothing to check
         if (wake_fd >= 0) (void)!write(wake_fd, &one, sizeof one);
+    }
+
+    // When the network thread has to look for blocks again, having found none; 0: it will be woken.
+    uint64_t look_at(uint64_t now) {
+        if (asleep_.load(std::memory_order_relaxed)) return 0;
+        const uint64_t next = next_ns_.load(std::memory_order_relaxed);
+        if (now < next) return next + kSettle_ns;
+        if (now < next + kPatience_ns) return now + kAgain_ns;
+        asleep_.exchange(true);  // a block pushed before this is seen now, one after it wakes
+        return up.peek() ? now : 0;
     }
 
     // Called by the network thread; only offline renders ever listen.
@@ -71,7 +85,13 @@ struct Session {
     }
 
 private:
+    static constexpr uint64_t kSettle_ns = 150'000;       // what a block comes later than it should
+    static constexpr uint64_t kAgain_ns = 350'000;
+    static constexpr uint64_t kPatience_ns = 50'000'000;  // after which the host has stopped
+
     const int wake_fd;
+    std::atomic<uint64_t> next_ns_{0};
+    std::atomic<bool> asleep_{true};
     std::mutex mutex_;
     std::condition_variable changed_;
 };

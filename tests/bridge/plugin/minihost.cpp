@@ -2,13 +2,18 @@
 #include "minihost.hpp"
 
 #include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -67,8 +72,37 @@ struct Run {
     bool good = true;
 };
 
-// One block of one instance.
-void block(Run& run, const float* in, int64_t at, int frames, const std::vector<int>& left_out,
+// From now on this thread may do what the host's own loop does, and no other system call: it ends
+// the process.
+void seal() {
+    constexpr uint32_t kAllowed[] = {SYS_clock_nanosleep, SYS_brk,  SYS_mmap, SYS_munmap,
+                                     SYS_mremap,          SYS_exit, SYS_rt_sigprocmask, SYS_madvise};
+    std::vector<sock_filter> filter{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+    for (const uint32_t number : kAllowed) {
+        filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1));
+        filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    }
+    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        throw std::runtime_error("no seccomp here");
+}
+
+// The least that any plugin does which delays: what this machine makes of that.
+void delay_line(const float* const* in, float* const* out, int frames) {
+    constexpr size_t kSize = 16384;  // frames, as the Insert's ring
+    static std::vector<float> line(2 * kSize);
+    static size_t at = 0;
+    for (int n = 0; n < frames; ++n, at = (at + 1) % kSize)
+        for (size_t c = 0; c < 8; ++c) {
+            out[c][n] = line[2 * at + c % 2];
+            if (c > 5) line[2 * at + c % 2] = in[c % 2][n];
+        }
+}
+
+// One block of one instance; the time that the process call took, ns.
+int64_t block(Run& run, const float* in, int64_t at, int frames, const std::vector<int>& left_out,
            bool hollow) {
     static std::vector<float> inputs[2], outputs[8];
     float *from[2], *to[8];
@@ -81,8 +115,12 @@ void block(Run& run, const float* in, int64_t at, int frames, const std::vector<
         outputs[c].assign(size_t(frames), kSentinel);
         to[c] = outputs[c].data();
     }
-    if (hollow) return;  // what the machine makes of a thread that does nothing
-    run.good &= run.plugin->process(from, to, frames);
+    const int64_t before = now_ns();
+    if (hollow)
+        delay_line(from, to, frames);
+    else
+        run.good &= run.plugin->process(from, to, frames);
+    const int64_t took = now_ns() - before;
     for (int c = 0; c < 8; ++c) {
         const bool heard = std::count(left_out.begin(), left_out.end(), c / 2) == 0;
         for (int n = 0; heard && n < frames; ++n) {
@@ -91,6 +129,7 @@ void block(Run& run, const float* in, int64_t at, int frames, const std::vector<
             run.heard[size_t(8 * (at + n) + c)] = x;
         }
     }
+    return took;
 }
 
 int64_t file_frames(const std::string& bytes) { return int64_t(bytes.size() / 8); }
@@ -145,37 +184,46 @@ int main(int, char** arguments) try {
     std::this_thread::sleep_for(
         std::chrono::milliseconds(int(1000 * order.value("wait_s", 0.0))));
 
-    if (order.value("fifo", 0) > 0) {
-        mlockall(MCL_CURRENT | MCL_FUTURE);
-        const sched_param priority{order["fifo"].get<int>()};
-        report["fifo"] = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
-    }
     std::vector<double> calls_us;
     calls_us.reserve(size_t(length / *std::min_element(blocks.begin(), blocks.end()) + 1));
+    const auto sealed_from = int64_t(rate * order.value("sealed_after_s", 1e9));
     const int64_t start = now_ns();
-    int64_t next_trace = 0;
-    size_t which = 0;
-    for (int64_t at = 0; at < length;) {
-        const int frames = int(std::min<int64_t>(blocks[which++ % blocks.size()], length - at));
-        if (paced) {  // a block comes when the last of its samples has passed
-            const int64_t due = start + int64_t(1e9 * double(at + frames) / pace);
-            const timespec t{due / 1'000'000'000, due % 1'000'000'000};
-            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
+    // A thread of its own, as in any host.
+    std::thread audio([&] {
+        if (order.value("fifo", 0) > 0) {
+            mlockall(MCL_CURRENT | MCL_FUTURE);
+            const sched_param priority{order["fifo"].get<int>()};
+            report["fifo"] = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
         }
-        const int64_t before = now_ns();
-        for (Run& run : runs) block(run, input, at, frames, left_out, hollow);
-        calls_us.push_back(1e-3 * double(now_ns() - before));
-        at += frames;
-        if (at >= next_trace) {
-            next_trace = at + int64_t(rate / 20);
-            Run& run = runs[0];
-            Json row = {at};
-            for (const std::string& name : traced) row.push_back(run.plugin->get(name));
-            run.trace.push_back(row);
+        int64_t next_trace = 0;
+        size_t which = 0;
+        bool sealed = false;
+        for (int64_t at = 0; at < length;) {
+            const int frames = int(std::min<int64_t>(blocks[which++ % blocks.size()], length - at));
+            if (paced) {  // a block comes when the last of its samples has passed
+                const int64_t due = start + int64_t(1e9 * double(at + frames) / pace);
+                const timespec t{due / 1'000'000'000, due % 1'000'000'000};
+                clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
+            }
+            if (!sealed && at >= sealed_from) {
+                seal();
+                sealed = true;
+            }
+            int64_t took = 0;
+            for (Run& run : runs) took += block(run, input, at, frames, left_out, hollow);
+            calls_us.push_back(1e-3 * double(took));
+            at += frames;
+            if (at >= next_trace) {
+                next_trace = at + int64_t(rate / 20);
+                Run& run = runs[0];
+                Json row = {at};
+                for (const std::string& name : traced) row.push_back(run.plugin->get(name));
+                run.trace.push_back(row);
+            }
         }
-    }
-    const sched_param normal{0};
-    pthread_setschedparam(pthread_self(), SCHED_OTHER, &normal);
+        report["sealed"] = sealed;
+    });
+    audio.join();
 
     report["wall_s"] = 1e-9 * double(now_ns() - start);
     report["threads"] = entries("/proc/self/task") - 2;

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .support import BOTH, BUILD, ROOT, STATUS, Host, noise, wait_until
+from .support import BOTH, ROOT, STATUS, Host, noise, wait_until
 
 NULL = 1e-6  # rounding of float32 at half scale, four times
 

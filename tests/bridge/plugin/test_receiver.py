@@ -118,7 +118,8 @@ def last_calm(heard, seconds: float, rate: int) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_stems_of_the_stage_arrive(kind: str, stage: Stage) -> None:
-    heard = receive(stage.host, kind, 4)
+    heard = receive(stage.host, kind, 4, sealed_after_s=1)
+    assert heard.report["sealed"]  # the audio thread made no system call
     assert heard.report["inputs"] == []
     assert [name for name, _, _ in heard.report["outputs"]] == ["vocals", "drums", "bass", "other"]
     assert heard.parameters()["Connected"] == 1
@@ -172,7 +173,7 @@ def test_a_feed_that_is_not_there(stage: Stage) -> None:
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_eight_receivers_share_one_thread(kind: str, stage: Stage) -> None:
-    heard = receive(stage.host, kind, 3, instances=8, restarts=2)
+    heard = receive(stage.host, kind, 4, instances=8, restarts=2)
     before = heard.report["threads_before"]
     assert before == 1  # nothing runs before the first activation
     assert heard.report["threads"] == before + 3  # ours, and two of libzmq
