@@ -3,9 +3,9 @@
     python -m benchmarks.plugin.realtime [--seconds 10] [--block 256] [--kind vst3]
 
 The mini-host calls the plugin from a SCHED_FIFO thread as a sound card would, every block in its
-time. "a delay line" is what the machine makes of the least that any plugin does which delays, "hung" a daemon stopped for
-the middle half of the run, "killed" one that dies in the middle, "restarted" one that dies and
-comes back. Missed: frames replaced by the dry signal.
+time. "a delay line" is what the machine makes of the least that any plugin does which delays,
+"hung" a daemon stopped for the middle half of the run, "killed" one that dies in the middle,
+"restarted" one that dies and comes back. Missed: frames replaced by the dry signal.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "message.hpp"
+
 namespace stemd {
 
 namespace {
@@ -154,29 +156,13 @@ void Client::close() {
 // A message is a header and a payload. Whatever is not, is thrown away as a whole and counted.
 void Client::receive(uint64_t now) {
     for (int n = 0; n < kMessagesPerTurn; ++n) {
-        zmq_msg_t parts[2];
-        size_t count = 0;
-        bool more = true;
-        for (; more; ++count) {
-            zmq_msg_t part;
-            zmq_msg_init(&part);
-            if (zmq_msg_recv(&part, socket_, ZMQ_DONTWAIT) < 0) {
-                zmq_msg_close(&part);
-                break;
-            }
-            more = zmq_msg_more(&part) != 0;
-            if (count < 2)
-                parts[count] = part;
-            else
-                zmq_msg_close(&part);
-        }
-        if (count == 0) return;
+        Message<2> message(socket_);
+        if (message.count() == 0) return;
         wire::Header header;
-        if (count != 2 || !wire::unpack(zmq_msg_data(&parts[0]), zmq_msg_size(&parts[0]), header))
+        if (message.count() != 2 || !wire::unpack(message.data(0), message.size(0), header))
             ++session_->malformed;
         else if (header.epoch == session_->epoch && header.instance == instance_)
-            understand(header, zmq_msg_data(&parts[1]), zmq_msg_size(&parts[1]), now);
-        for (size_t k = 0; k < std::min<size_t>(count, 2); ++k) zmq_msg_close(&parts[k]);
+            understand(header, message.data(1), message.size(1), now);
     }
     blocked_ = true;  // there may be more: come back at once
 }

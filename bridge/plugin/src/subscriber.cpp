@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "message.hpp"
+
 namespace stemd {
 
 namespace {
@@ -14,7 +16,7 @@ constexpr uint64_t kAimEvery = 1000 * kMs;
 constexpr uint64_t kLostAfter = 2000 * kMs;  // of silence: audio flows whatever the stage does
 constexpr int kMessagesPerTurn = 64;         // so that one receiver does not starve the others
 constexpr int kReceiveQueue = 256;           // hops; more would only be late
-constexpr int kMaxParts = 3;                 // topic, header, samples
+constexpr size_t kParts = 3;                 // topic, header, samples
 constexpr long kDescriptorsPerSocket = 8;
 // As PROTOCOL.md's largest hop, and a header.
 constexpr int64_t kMaxMessage = int64_t(stream::kMaxFrames) * kOutputs * 4 + 4096;
@@ -120,33 +122,14 @@ void Subscriber::choose() {
 // One part is a welcome, three are audio. Whatever is not, is thrown away as a whole and counted.
 void Subscriber::receive(uint64_t now) {
     for (int n = 0; n < kMessagesPerTurn; ++n) {
-        zmq_msg_t parts[kMaxParts];
-        int count = 0;
-        bool more = true;
-        for (; more; ++count) {
-            zmq_msg_t part;
-            zmq_msg_init(&part);
-            if (zmq_msg_recv(&part, socket_, ZMQ_DONTWAIT) < 0) {
-                zmq_msg_close(&part);
-                break;
-            }
-            more = zmq_msg_more(&part) != 0;
-            if (count < kMaxParts)
-                parts[count] = part;
-            else
-                zmq_msg_close(&part);
-        }
-        if (count == 0) return;
-        const auto data = [&](int k) { return zmq_msg_data(&parts[k]); };
-        const auto size = [&](int k) { return zmq_msg_size(&parts[k]); };
-        const auto* topic = static_cast<const char*>(data(0));
-        if (count == 1)
-            welcome(data(0), size(0));
-        else if (count != kMaxParts)
+        Message<kParts> message(socket_);
+        if (message.count() == 0) return;
+        if (message.count() == 1)
+            welcome(message.data(0), message.size(0));
+        else if (message.count() != kParts)
             ++reception_->malformed;
-        else if (std::string(topic, size(0)) == topic_)
-            audio(data(1), size(1), data(2), size(2), now);
-        for (int k = 0; k < std::min(count, kMaxParts); ++k) zmq_msg_close(&parts[k]);
+        else if (std::string(static_cast<const char*>(message.data(0)), message.size(0)) == topic_)
+            audio(message.data(1), message.size(1), message.data(2), message.size(2), now);
     }
 }
 
