@@ -14,11 +14,11 @@ QUEUE_S = 0.5  # what waits when the sender is held up; beyond, it is dropped an
 JITTER = 64  # samples; device clocks read up to 24 off without any loss
 
 
-class Block(NamedTuple):
-    """What goes into one datagram."""
+class Run(NamedTuple):
+    """Blocks that go out together, each into a datagram of its own."""
 
     position: int
-    samples: Audio  # (n, c)
+    samples: Audio  # (n, c): one or more whole blocks
     first_ns: int  # CLOCK_MONOTONIC of the first at the ADC, filtered
     gap: bool  # samples were lost before it
 
@@ -68,6 +68,11 @@ class Door:
             self.dropped += n
         self._wake()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self._queue)
+
     def read(self) -> tuple[Audio, float, int] | None:
         """The oldest block, its device time in seconds, its time in ns; or None."""
         try:
@@ -89,7 +94,7 @@ class Blocks:
     Attributes
     ----------
     position : int
-        Samples the device has heard since it was opened.
+        Samples the device has heard since it was opened, those of unfinished blocks not yet.
     lost : int
         … of those, samples it did not hand over.
     """
@@ -97,8 +102,7 @@ class Blocks:
     def __init__(self, samplerate: int, channels: int, frames: int) -> None:
         self._rate, self._frames = samplerate, frames
         self._clock = DeviceClock(samplerate)
-        self._rest = np.zeros((frames, channels), np.float32)
-        self._fill = 0
+        self._rest = np.zeros((0, channels), np.float32)
         self.position = 0
         self.lost = 0
         self._next_adc_s = 0.0
@@ -110,8 +114,8 @@ class Blocks:
         """Measured, Hz."""
         return self._clock.samplerate
 
-    def process(self, samples: Audio, adc_s: float, first_ns: int, door_lost: int) -> list[Block]:
-        """Blocks that are complete now.
+    def process(self, samples: Audio, adc_s: float, first_ns: int, door_lost: int) -> Run | None:
+        """The blocks that are complete now, if any.
 
         samples : (n, c) float32
         adc_s : device clock at the first, seconds
@@ -127,33 +131,26 @@ class Blocks:
         self._started = True
         self._next_adc_s = adc_s + n / self._rate
         if lost:
-            self.lost += lost
-            self.position += self._fill + lost  # the part of a block before the hole goes with it
-            self.lost += self._fill
-            self._fill = 0
+            waited = len(self._rest)
+            self.lost += lost + waited
+            self.position += lost + waited  # the part of a block before the hole goes with it
+            self._rest = self._rest[:0]
             self._gap = True
         first_ns = self._clock.process(n, first_ns)
         return self._cut(samples, first_ns)
 
     _door_lost = 0
 
-    def _cut(self, samples: Audio, first_ns: int) -> list[Block]:
-        done = []
-        at = 0
-        while at < len(samples):
-            n = min(self._frames - self._fill, len(samples) - at)
-            if n == self._frames:  # whole: no copy
-                block = samples[at : at + n]
-            else:
-                self._rest[self._fill : self._fill + n] = samples[at : at + n]
-                block = self._rest
-            self._fill += n
-            at += n
-            if self._fill == self._frames:
-                start = at - self._frames  # of the block, in these samples; may be negative
-                t_ns = first_ns + start * 1_000_000_000 // self._rate
-                done.append(Block(self.position, block.copy(), t_ns, self._gap))
-                self.position += self._frames
-                self._fill = 0
-                self._gap = False
-        return done
+    def _cut(self, samples: Audio, first_ns: int) -> Run | None:
+        waited = len(self._rest)
+        if waited:
+            samples = np.concatenate((self._rest, samples))
+            first_ns -= waited * 1_000_000_000 // self._rate
+        whole = len(samples) // self._frames * self._frames
+        self._rest = samples[whole:]
+        if not whole:
+            return None
+        run = Run(self.position, samples[:whole], first_ns, self._gap)
+        self.position += whole
+        self._gap = False
+        return run

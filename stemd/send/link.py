@@ -32,7 +32,7 @@ from ..wire.uplink import (
     pack_header,
     unpack_header,
 )
-from .blocks import Block
+from .blocks import Run
 
 log = logging.getLogger("stemd.send")
 
@@ -214,27 +214,36 @@ class Link:
 
     # -- out --------------------------------------------------------------------------------------
 
-    def send(self, block: Block, rate: float) -> None:
-        """Send a block, or count it as unheard."""
-        if self.welcome is None:
-            self.counts.unheard += 1
-            return
+    def send(self, run: Run, rate: float) -> None:
+        """Send blocks, or count them as unheard."""
         hello = self.hello
-        newest = encode_block(block.samples, hello.encoding)
-        if block.gap:
+        n_blocks = len(run.samples) // hello.frames
+        if self.welcome is None:
+            self.counts.unheard += n_blocks
+            return
+        # One call of each encoder however many blocks there are: it is what a node does most.
+        whole = encode_block(run.samples, hello.encoding)
+        copy = whole
+        if self._copies and hello.encoding != COPY:
+            copy = encode_block(run.samples, COPY)
+        step, copy_step = len(whole) // n_blocks, len(copy) // n_blocks
+        flags = FLAG_GAP if run.gap else 0
+        if run.gap:
             self._earlier.clear()
-        copies = len(self._earlier) if self._copies else 0
-        flags = FLAG_GAP if block.gap else 0
-        payload = b"".join((newest, *reversed(self._earlier))) if copies else newest
-        self._audio(block.position, block.first_ns, payload, copies, flags, rate)
-        if self._copies:
-            self._earlier.append(
-                newest if hello.encoding == COPY else encode_block(block.samples, COPY)
-            )
-        if hello.transport == "udp":
-            self._kept[block.position] = newest, block.first_ns, rate
-            if len(self._kept) > self._n_kept:
-                self._kept.popitem(last=False)
+        for n in range(n_blocks):
+            position = run.position + n * hello.frames
+            first_ns = run.first_ns + n * hello.frames * 1_000_000_000 // hello.rate
+            newest = whole[n * step : (n + 1) * step]
+            copies = len(self._earlier) if self._copies else 0
+            payload = b"".join((newest, *reversed(self._earlier))) if copies else newest
+            self._audio(position, first_ns, payload, copies, flags, rate)
+            flags = 0
+            if self._copies:
+                self._earlier.append(copy[n * copy_step : (n + 1) * copy_step])
+            if hello.transport == "udp":
+                self._kept[position] = newest, first_ns, rate
+                if len(self._kept) > self._n_kept:
+                    self._kept.popitem(last=False)
 
     def _audio(
         self, position: int, first_ns: int, payload: bytes, copies: int, flags: int, rate: float

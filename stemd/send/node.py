@@ -1,4 +1,9 @@
-"""`stemd send`: source → blocks → link, one loop; the source's own thread only hands over."""
+"""`stemd send`: source → blocks → link.
+
+The source's thread sends what it brings: a wake-up less for each block, and on a small machine
+those are what sending costs. The main thread speaks with the box. Who holds the link sends whatever
+waits; nobody waits for it, so that a name that takes seconds to resolve costs no sample.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ from .link import Link
 
 log = logging.getLogger("stemd.send")
 
-WAIT_S = 0.05
+WAIT_S = 0.1
 SAY_S = 60.0  # how things are, in the log
 
 
@@ -42,10 +47,11 @@ class Node:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._door = Door(hello.rate, self._wake)
+        self._door = Door(hello.rate, self._forward)
+        self._held = threading.Lock()  # the link and the blocks
         self._blocks = Blocks(hello.rate, hello.channels, hello.frames)
         self._stopping = False
-        self._ended = False
+        self._ended = self._closed = False
         self._error: StemdError | None = None
         self._started_s = time.monotonic()
         self._web = HttpServer(*status, self._reply, key="--status") if status else None
@@ -60,11 +66,12 @@ class Node:
         while not self._stopping:
             heard = self._wait()
             ended = self._ended  # before the last look at the queue
-            self._forward()
             now_s = time.monotonic()
             if heard or now_s - served_s > WAIT_S:
                 served_s = now_s
-                self._link.service(now_s)
+                with self._held:
+                    self._link.service(now_s)
+            self._forward()
             if self._web is not None and now_s - web_s > WAIT_S:
                 web_s = now_s
                 self._web.service()
@@ -74,7 +81,9 @@ class Node:
             if ended:
                 break
         self._stopping = True
-        self._link.close()
+        with self._held:
+            self._closed = True
+            self._link.close()
         if self._web is not None:
             self._web.close()
         return self._error
@@ -122,7 +131,8 @@ class Node:
 
     def _wait(self) -> bool:
         """Sleep until there is something to do; whether the box may have said something."""
-        files = [self._wake_read, *self._link.files()]
+        with self._held:
+            files = [self._wake_read, *self._link.files()]
         ready = select.select(files, [], [], WAIT_S)[0]
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
@@ -130,11 +140,17 @@ class Node:
         return bool(ready)
 
     def _forward(self) -> None:
+        """Send what waits, unless another thread is at it: it will look again."""
         blocks = self._blocks
-        while (read := self._door.read()) is not None:
-            samples, adc_s, first_ns = read
-            for block in blocks.process(samples, adc_s, first_ns, self._door.dropped):
-                self._link.send(block, blocks.samplerate)
+        while self._door.waiting and not self._closed and self._held.acquire(blocking=False):
+            try:
+                while not self._closed and (read := self._door.read()) is not None:
+                    samples, adc_s, first_ns = read
+                    run = blocks.process(samples, adc_s, first_ns, self._door.dropped)
+                    if run is not None:
+                        self._link.send(run, blocks.samplerate)
+            finally:
+                self._held.release()
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
