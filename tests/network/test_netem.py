@@ -131,8 +131,14 @@ class Heard:
 
     def finish(self) -> None:
         """No more."""
-        self.written = list(self.box.written)
-        self.final = self.box.status()
+
+        def still() -> bool:  # what was written and what was counted, of one moment
+            before = self.box.status()
+            self.written = list(self.box.written)
+            self.final = self.box.status()
+            return all(before[key][0] == self.final[key][0] for key in ("concealed", "seams"))
+
+        until(still, "a moment in which nothing is invented")
 
     def check(self) -> None:
         """Every sample is there once, and the invented ones are those that were counted."""
@@ -147,7 +153,8 @@ class Heard:
         first = int(found) - at
         different = (audio != sent[first : first + len(audio)]).any(axis=1)
         concealed, seams = self.final["concealed"][0], self.final["seams"][0]
-        assert concealed <= different.sum() <= concealed + FADE * seams
+        invented = different.sum()
+        assert concealed <= invented <= concealed + FADE * seams, (concealed, invented, seams)
         flagged = np.repeat([bool(one[3]) for one in written], [len(one[0]) for one in written])
         assert flagged[different].all()
 
