@@ -49,37 +49,27 @@ class Picture:
         self._spectrogram = Spectrogram(len(SOURCES), spec.samplerate, spec.hop_length)
         self.columns_per_s = spec.samplerate / spec.hop_length / self._spectrogram.hops
         self.bands_hz = self._spectrogram.bands_hz
-        self._audio = np.zeros((len(SOURCES), 2, spec.hop_length), np.float32)
+        self._hops = self._spectrogram.hops  # to a column
+        most = MAX_COLUMNS * self._hops
+        self._audio = np.zeros((most, len(SOURCES), 2, spec.hop_length), np.float32)
+        self._features = np.zeros((most, len(SOURCES), len(FEATURES)), np.float32)
         self._values = np.zeros((len(SOURCES), len(SOURCE_VALUES)), np.float32)
         self._of_feed = np.zeros(len(FEED_VALUES), np.float32)
-        self._energy = np.zeros((len(SOURCES), 2))
-        self._struck = np.zeros(len(SOURCES), bool)  # since the last column
-        self._columns: list[tuple[Any, Any, Any]] = []
-        self._newest = np.zeros((len(SOURCES), len(FEATURES)), np.float32)
-        self._start()
+        self._phase = 0  # hops of the unfinished column
+        self._struck = np.zeros(len(SOURCES), bool)  # in the unfinished column
+        self._n = self._flags = self._sample_pos = 0
 
     def write(self, hop: Any) -> None:
-        """One hop of the stream."""
-        b, audio = self._feed, self._audio
-        audio[0], audio[1:] = hop["mix"][b], hop["stems"][b]
-        features = hop["features"][b]
-        values = self._values
-        np.maximum(values[:, :2], np.abs(audio).max(axis=2), out=values[:, :2])
-        self._energy += np.einsum("scn,scn->sc", audio, audio)
-        self._samples += audio.shape[2]
-        onsets = features[:, _ONSET] > 0.0
-        self._struck |= onsets
-        strength = np.where(onsets, np.maximum(features[:, _STRENGTH], 0.05), 0.0)
-        values[:, _VALUE_ONSET] = np.maximum(values[:, _VALUE_ONSET], strength)
-        hits = self._of_feed[: len(DRUMS)]
-        np.maximum(hits, features[_DRUMS, _DRUMS_FROM], out=hits)
+        """One hop of the stream; it is looked at when all are, which costs a fraction."""
+        if self._n == len(self._audio):  # nobody has taken a picture for long
+            self._analyse()
+            self._n = 0
+        b, n = self._feed, self._n
+        self._audio[n, 0], self._audio[n, 1:] = hop["mix"][b], hop["stems"][b]
+        self._features[n] = hop["features"][b]
         self._flags |= int(hop["flags"])
         self._sample_pos = int(hop["sample_pos"])
-        self._newest[:] = features
-        column = self._spectrogram.write(audio.mean(axis=1))
-        if column is not None and len(self._columns) < MAX_COLUMNS:
-            self._columns.append((features[:, _F0].copy(), self._struck.copy(), column))
-            self._struck[:] = False
+        self._n += 1
 
     def take(self, levels: bytes) -> bytes | None:
         """Everything since the last call, packed; None when nothing came.
@@ -90,35 +80,47 @@ class Picture:
         source; then bytes: bands of each column and source, onsets of each column and source,
         levels.
         """
-        if not self._samples:
+        if not self._n:
             return None
-        values = self._values
-        values[:, 2:4] = np.sqrt(self._energy / self._samples)
-        values[:, _TO] = self._newest[:, _FROM]
-        self._of_feed[len(DRUMS) :] = self._newest[_MIX, _FEED_FROM]
-        columns = self._columns
+        f0, bands, struck = self._analyse()
         packed = b"".join(
             (
-                HEAD.pack(PICTURE, self._feed, len(columns), self._flags, self._sample_pos),
-                np.nan_to_num(values).tobytes(),
+                HEAD.pack(PICTURE, self._feed, len(bands), self._flags, self._sample_pos),
+                np.nan_to_num(self._values).tobytes(),
                 np.nan_to_num(self._of_feed).tobytes(),
-                *(f0.tobytes() for f0, _, _ in columns),
-                *(bands.tobytes() for _, _, bands in columns),
-                *(struck.tobytes() for _, struck, _ in columns),
+                f0.tobytes(),
+                bands.tobytes(),
+                struck.tobytes(),
                 levels,
             )
         )
-        self._start()
+        self._n = self._flags = 0
         return packed
 
-    def _start(self) -> None:
-        self._values[:] = 0.0
-        self._of_feed[:] = 0.0
-        self._energy[:] = 0.0
-        self._samples = 0
-        self._flags = 0
-        self._sample_pos = 0
-        self._columns = []
+    def _analyse(self) -> tuple[Any, Any, Any]:
+        """Fill in the values; f0_hz, bands and onsets of the columns that are complete."""
+        audio, features = self._audio[: self._n], self._features[: self._n]
+        values, newest = self._values, features[-1]
+        values[:, :2] = np.abs(audio).max(axis=(0, 3))
+        values[:, 2:4] = np.sqrt(np.square(audio).mean(axis=(0, 3)))
+        onsets = features[:, :, _ONSET] > 0.0
+        strength = np.maximum(features[:, :, _STRENGTH], 0.05)
+        values[:, _VALUE_ONSET] = np.where(onsets, strength, 0.0).max(axis=0)
+        values[:, _TO] = newest[:, _FROM]
+        self._of_feed[: len(DRUMS)] = features[:, _DRUMS, _DRUMS_FROM].max(axis=0)
+        self._of_feed[len(DRUMS) :] = newest[_MIX, _FEED_FROM]
+        mono = audio.mean(axis=2).swapaxes(0, 1).reshape(len(SOURCES), -1)
+        bands = self._spectrogram.write(mono)
+        ends = range(self._hops - self._phase, self._n + 1, self._hops)  # of columns, in hops
+        struck = np.zeros((len(ends), len(SOURCES)), bool)
+        begin = 0
+        for row, end in zip(struck, ends, strict=True):
+            np.logical_or(self._struck, onsets[begin:end].any(axis=0), out=row)
+            self._struck[:] = False
+            begin = end
+        self._struck |= onsets[begin:].any(axis=0)
+        self._phase = (self._phase + self._n) % self._hops
+        return features[[end - 1 for end in ends], :, _F0], bands, struck
 
 
 class Levels:

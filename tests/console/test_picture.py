@@ -25,10 +25,15 @@ SPEC = StreamSpec.of("live", 48_000)
 def columns(spectrogram, signal, hop):
     found = []
     for start in range(0, signal.shape[1] - hop + 1, hop):
-        column = spectrogram.write(signal[:, start : start + hop])
-        if column is not None:
-            found.append(column)
+        found.extend(spectrogram.write(signal[:, start : start + hop]))
     return np.array(found)
+
+
+def test_columns_do_not_depend_on_how_many_hops_come_at_once():
+    noise = np.random.default_rng(0).standard_normal((2, 256 * 40)).astype(np.float32)
+    whole = Spectrogram(2, 48_000, 256).write(noise)
+    np.testing.assert_array_equal(columns(Spectrogram(2, 48_000, 256), noise, 256), whole)
+    assert len(whole) == 40 // Spectrogram(2, 48_000, 256).hops
 
 
 def sine(hz, db, samplerate, seconds=0.5):
