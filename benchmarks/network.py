@@ -41,7 +41,7 @@ def way(options: argparse.Namespace) -> None:
     sender = Sender(box.port, "--tone", 440, *options.sender)
     try:
         sender.until_sending()
-        time.sleep(5.0)  # the buffer finds its size
+        time.sleep(options.settle)  # the buffer finds its size
         pid, started_s = sender.process.pid, time.monotonic()
         before_s, first = cpu_s(pid), len(box.written)
         time.sleep(options.seconds)
@@ -130,6 +130,7 @@ def door_restarts(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--settle", type=float, default=20.0, help="seconds before that")
     parser.add_argument("--restarts", type=int, default=0)
     parser.add_argument("--door", type=int, default=0, help="restarts, with the box's door alone")
     parser.add_argument("sender", nargs="*", help="more options of stemd send, after --")

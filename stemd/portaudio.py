@@ -1,4 +1,4 @@
-"""PortAudio without its noise, and the choice of a device by name."""
+"""PortAudio and JACK without their noise, and the choice of a device by name."""
 
 from __future__ import annotations
 
@@ -30,6 +30,36 @@ def quiet() -> None:
         for name in names:
             getattr(loaded, name)(handler)
         _KEEP.append((loaded, handler))
+
+
+def open_jack_client(name: str, key: str) -> Any:
+    """A client of the JACK server that runs; none is started.
+
+    Parameters
+    ----------
+    name : str
+    key : str
+        Of the configuration, for complaints.
+
+    Raises
+    ------
+    DeviceError
+        When libjack, its package or the server is missing.
+    """
+    quiet()
+    try:
+        import jack
+    except (ImportError, OSError) as error:
+        raise DeviceError(
+            f"{key}: got 'jack' and {error}, expected libjack and the package JACK-Client"
+        ) from error
+    try:
+        return jack.Client(name, no_start_server=True)
+    except jack.JackError as error:
+        raise DeviceError(
+            f"{key}: got 'jack' and no server to talk to, expected jackd or PipeWire's "
+            "JACK (pw-jack) to run"
+        ) from error
 
 
 def name_jack_client(name: str) -> None:

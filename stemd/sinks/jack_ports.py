@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import Config
 from ..errors import DeviceError
-from ..portaudio import quiet
+from ..portaudio import open_jack_client
 from ..spec import StreamSpec
 from .player import Player
 
@@ -32,20 +32,7 @@ class JackPorts(Player):
     """
 
     def __init__(self, config: Config, spec: StreamSpec) -> None:
-        quiet()
-        try:
-            import jack
-        except (ImportError, OSError) as error:
-            raise DeviceError(
-                f"output.kind: got 'jack' and {error}, expected libjack and the package JACK-Client"
-            ) from error
-        try:
-            self._client = jack.Client(CLIENT, no_start_server=True)
-        except jack.JackError as error:
-            raise DeviceError(
-                "output.kind: got 'jack' and no server to talk to, expected jackd or PipeWire's "
-                "JACK (pw-jack) to run"
-            ) from error
+        self._client = open_jack_client(CLIENT, "output.kind")
         super().__init__(config, spec, int(self._client.samplerate), int(self._client.blocksize))
         self.label = f"{self._client.name} (JACK)"
         names = port_names(config.output.channel_pairs)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..config import SourceConfig
 from ..errors import DeviceError
+from ..portaudio import open_jack_client
 from .base import Stopping, Writer
 
 CLIENT = "stemd-in"
@@ -52,19 +53,7 @@ class JackSource:
 
     def open(self) -> None:
         """Register the ports."""
-        try:
-            import jack
-        except (ImportError, OSError) as error:
-            raise DeviceError(
-                f"source.kind: got 'jack' and {error}, expected libjack and the package JACK-Client"
-            ) from error
-        try:
-            self._client = jack.Client(CLIENT, no_start_server=True)
-        except jack.JackError as error:
-            raise DeviceError(
-                "source.kind: got 'jack' and no server to talk to, expected jackd or PipeWire's "
-                "JACK (pw-jack) to run"
-            ) from error
+        self._client = open_jack_client(CLIENT, "source.kind")
         rate = int(self._client.samplerate)
         if self._follow_rate and rate != self.samplerate:
             self.device_rate = rate
