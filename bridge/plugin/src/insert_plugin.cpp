@@ -1,7 +1,5 @@
 // stemd Insert as DPF sees it: parameters, saved state, ports. What it does is in Instance.
 
-#include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -62,40 +60,24 @@ const Description kDescriptions[kParameters] = {
 
 }  // namespace
 
-class Insert : public Plugin {
+class Insert : public Shell<kParameters, kStates> {
 public:
-    Insert() : Plugin(kParameters, 0, kStates) {
-        for (uint32_t n = 0; n < kParameters; ++n) values_[n] = kDescriptions[n].normal;
-        tell_latency();
-    }
+    Insert() : Shell(kDescriptions) { tell_latency(); }
 
 protected:
     const char* getLabel() const override { return "stemd_insert"; }
     const char* getDescription() const override {
         return "Four stems of a track, sample-aligned, from the stemd daemon";
     }
-    const char* getMaker() const override { return "stemd"; }
-    const char* getLicense() const override { return "MIT"; }
-    uint32_t getVersion() const override { return d_version(0, 1, 0); }
     int64_t getUniqueId() const override { return d_cconst('s', 't', 'I', 'n'); }
 
-    void initAudioPort(bool input, uint32_t index, AudioPort& port) override {
-        name_port(input, index, port);
-    }
-
-    void initPortGroup(uint32_t group, PortGroup& port_group) override {
-        name_group(group, port_group);
-    }
-
     void initParameter(uint32_t index, Parameter& parameter) override {
-        describe(kDescriptions[index], parameter);
+        Shell::initParameter(index, parameter);
         if (index == kAway) name_values(parameter, {"dry on other", "silence"});
         if (index == kRender) name_values(parameter, {"as the host says", "offline", "real time"});
         if (index == kStatus) name_values(parameter, stemd::kLinkNames);
         if (index == kProfile) name_values(parameter, stemd::kProfileNames);
     }
-
-    float getParameterValue(uint32_t index) const override { return values_[index]; }
 
     void setParameterValue(uint32_t index, float value) override {
         if (index >= kInputsEnd) return;
@@ -158,8 +140,7 @@ private:
                            values_[kFreewheel] > 0.5f || render == kRenderOffline;
         if (render == kRenderRealTime) controls.offline = false;
         controls.dry_when_away = std::lround(values_[kAway]) == kAwayDry;
-        for (uint32_t s = 0; s < stemd::kStems; ++s)
-            controls.gain[s] = linear_gain(values_[kGain + s]);
+        controls.gain = stem_gains(kGain);
         return controls;
     }
 
@@ -180,7 +161,6 @@ private:
 
     // Mutable: settings are the network thread's to read, and nothing here changes them.
     mutable stemd::Instance instance_;
-    std::array<std::atomic<float>, kParameters> values_;
 };
 
 Plugin* createPlugin() { return new Insert; }

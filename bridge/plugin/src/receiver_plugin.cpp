@@ -1,7 +1,5 @@
 // stemd Receiver as DPF sees it. What it does is in Receiver.
 
-#include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -63,37 +61,23 @@ constexpr const char* kStemChoices[] = {"all, on four outputs", "vocals", "drums
 
 }  // namespace
 
-class ReceiverPlugin : public Plugin {
+class ReceiverPlugin : public Shell<kParameters, kStates> {
 public:
-    ReceiverPlugin() : Plugin(kParameters, 0, kStates) {
-        for (uint32_t n = 0; n < kParameters; ++n) values_[n] = kDescriptions[n].normal;
-    }
+    ReceiverPlugin() : Shell(kDescriptions) {}
 
 protected:
     const char* getLabel() const override { return "stemd_receiver"; }
     const char* getDescription() const override {
         return "The four stems of a stemd daemon's live stream";
     }
-    const char* getMaker() const override { return "stemd"; }
-    const char* getLicense() const override { return "MIT"; }
-    uint32_t getVersion() const override { return d_version(0, 1, 0); }
     int64_t getUniqueId() const override { return d_cconst('s', 't', 'R', 'c'); }
 
-    void initAudioPort(bool input, uint32_t index, AudioPort& port) override {
-        name_port(input, index, port);
-    }
-    void initPortGroup(uint32_t group, PortGroup& port_group) override {
-        name_group(group, port_group);
-    }
-
     void initParameter(uint32_t index, Parameter& parameter) override {
-        describe(kDescriptions[index], parameter);
+        Shell::initParameter(index, parameter);
         if (index == kStem) name_values(parameter, kStemChoices);
         if (index == kStatus) name_values(parameter, stemd::kLinkNames);
         if (index == kProfile) name_values(parameter, stemd::kProfileNames);
     }
-
-    float getParameterValue(uint32_t index) const override { return values_[index]; }
 
     void setParameterValue(uint32_t index, float value) override {
         if (index >= kInputsEnd) return;
@@ -135,8 +119,7 @@ protected:
 
 private:
     stemd::StemGains gains() const {
-        stemd::StemGains gains;
-        for (uint32_t s = 0; s < stemd::kStems; ++s) gains[s] = linear_gain(values_[kGain + s]);
+        stemd::StemGains gains = stem_gains(kGain);
         const int stem = int(std::lround(values_[kStem]));
         // A single stem is heard on the first output, and its own knob is still its knob.
         if (stem > 0) gains[0] = stem <= int(stemd::kStems) ? gains[size_t(stem - 1)] : 1.f;
@@ -161,7 +144,6 @@ private:
 
     // Mutable: settings are the network thread's to read, and nothing here changes them.
     mutable stemd::Receiver receiver_;
-    std::array<std::atomic<float>, kParameters> values_;
 };
 
 Plugin* createPlugin() { return new ReceiverPlugin; }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 
 #include "DistrhoPlugin.hpp"
@@ -65,5 +67,42 @@ inline float linear_gain(float gain_db) {
 }
 
 inline float shown(uint64_t count) { return std::min(float(count), kMaxCount); }
+
+// A plugin whose parameters are numbers in a table.
+template <uint32_t kCount, uint32_t kStates>
+class Shell : public Plugin {
+protected:
+    explicit Shell(const Description (&descriptions)[kCount])
+        : Plugin(kCount, 0, kStates), descriptions_(descriptions) {
+        for (uint32_t n = 0; n < kCount; ++n) values_[n] = descriptions[n].normal;
+    }
+
+    const char* getMaker() const override { return "stemd"; }
+    const char* getLicense() const override { return "MIT"; }
+    uint32_t getVersion() const override { return d_version(0, 1, 0); }
+
+    void initAudioPort(bool input, uint32_t index, AudioPort& port) override {
+        name_port(input, index, port);
+    }
+    void initPortGroup(uint32_t group, PortGroup& port_group) override {
+        name_group(group, port_group);
+    }
+    void initParameter(uint32_t index, Parameter& parameter) override {
+        describe(descriptions_[index], parameter);
+    }
+    float getParameterValue(uint32_t index) const override { return values_[index]; }
+
+    // Four knobs from `first` on, in decibels.
+    stemd::StemGains stem_gains(uint32_t first) const {
+        stemd::StemGains gains;
+        for (uint32_t s = 0; s < stemd::kStems; ++s) gains[s] = linear_gain(values_[first + s]);
+        return gains;
+    }
+
+    std::array<std::atomic<float>, kCount> values_;
+
+private:
+    const Description (&descriptions_)[kCount];
+};
 
 END_NAMESPACE_DISTRHO

@@ -67,7 +67,7 @@ std::unique_ptr<Hosted> open(const std::string& format, const std::string& path)
 struct Run {
     std::unique_ptr<Hosted> plugin;
     std::vector<float> heard;  // interleaved, 8 channels
-    std::vector<Json> trace;
+    std::vector<double> trace;  // rows of position and values
     uint64_t sentinels = 0;
     bool good = true;
 };
@@ -75,8 +75,9 @@ struct Run {
 // From now on this thread may do what the host's own loop does, and no other system call: it ends
 // the process.
 void seal() {
-    constexpr uint32_t kAllowed[] = {SYS_clock_nanosleep, SYS_brk,  SYS_mmap, SYS_munmap,
-                                     SYS_mremap,          SYS_exit, SYS_rt_sigprocmask, SYS_madvise};
+    constexpr uint32_t kAllowed[] = {SYS_clock_nanosleep, SYS_brk,      SYS_mmap,
+                                     SYS_munmap,          SYS_mremap,   SYS_madvise,
+                                     SYS_mprotect,        SYS_exit,     SYS_rt_sigprocmask};
     std::vector<sock_filter> filter{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
     for (const uint32_t number : kAllowed) {
         filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1));
@@ -186,6 +187,7 @@ int main(int, char** arguments) try {
 
     std::vector<double> calls_us;
     calls_us.reserve(size_t(length / *std::min_element(blocks.begin(), blocks.end()) + 1));
+    runs[0].trace.reserve(size_t(20 * double(length) / rate + 2) * (traced.size() + 1));
     const auto sealed_from = int64_t(rate * order.value("sealed_after_s", 1e9));
     const int64_t start = now_ns();
     // A thread of its own, as in any host.
@@ -216,9 +218,8 @@ int main(int, char** arguments) try {
             if (at >= next_trace) {
                 next_trace = at + int64_t(rate / 20);
                 Run& run = runs[0];
-                Json row = {at};
-                for (const std::string& name : traced) row.push_back(run.plugin->get(name));
-                run.trace.push_back(row);
+                run.trace.push_back(double(at));
+                for (const std::string& name : traced) run.trace.push_back(run.plugin->get(name));
             }
         }
         report["sealed"] = sealed;
@@ -228,7 +229,10 @@ int main(int, char** arguments) try {
     report["wall_s"] = 1e-9 * double(now_ns() - start);
     report["threads"] = entries("/proc/self/task") - 2;
     report["descriptors"] = entries("/proc/self/fd") - 3;
-    report["trace"] = runs[0].trace;
+    report["trace"] = Json::array();
+    const std::vector<double>& trace = runs[0].trace;
+    for (auto row = trace.begin(); row != trace.end(); row += int64_t(traced.size() + 1))
+        report["trace"].push_back(std::vector<double>(row, row + int64_t(traced.size() + 1)));
     report["instances"] = Json::array();
     for (size_t n = 0; n < runs.size(); ++n) {
         Json parameters;
