@@ -88,10 +88,11 @@ FOREIGN: dict[str, set[str]] = {
     "discovery": {"zeroconf", "ifaddr"},
     "client": {"zmq"},
     "sinks": {
-        *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi", "jack"},
+        *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi"},
         *{"prometheus_client", "pynvml", "mido", "wsproto"},
     },
-    "sources": {"jack", "pyaudio", "soundfile", "soxr", "samplerate", "zmq"},
+    "portaudio": {"jack"},
+    "sources": {"pyaudio", "soundfile", "soxr", "samplerate", "zmq"},
     "processors": {"soxr", "samplerate"},
     "roles": {"zmq", "soxr"},  # publish owns every socket, capture every rate conversion
     "console": {"aiohttp"},

@@ -154,6 +154,7 @@ def test_the_discovery_file_tells_where(door, place):
         "profile": "live",
         "model": "band_live",
         "curve": "",
+        "pair": "",
     }
     for name, mode in (("", 0o700), ("0.json", 0o600), ("plugin-0.sock", 0o600)):
         assert stat.S_IMODE((place / "stemd" / name).stat().st_mode) == mode
@@ -546,7 +547,7 @@ def test_fuzzed_messages_leave_nothing_behind(door, many):
     )
     counts = {name: int(section[name]) for name in names}
     print(counts)
-    assert counts["bad"] > many // 4
+    assert counts["bad"] > many // 5
     assert min(counts.values()) > 0
     assert section["instances"] <= LIMIT
     # what was admitted on the way would keep its slot until it has been silent for long enough

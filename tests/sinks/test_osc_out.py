@@ -165,8 +165,9 @@ def test_the_walk_over_every_address_finds_one_number_each(desk):
     for packet in stage.packets:
         for message in osc.messages(packet):
             address = OscMessage(message).address
-            assert re.search(rb",[fi]\0\0....$", message, re.S), address
-            kind = chr(message[message.rindex(b",") + 1])
+            tag = re.search(rb",([fi])\0\0....$", message, re.S)
+            assert tag, address
+            kind = tag[1].decode()
             assert types.setdefault(address, kind) == kind
     # Exactly those the table of addresses promises, with the type it promises.
     assert types == {address: node.tags for address, node in stage.known.items()}
