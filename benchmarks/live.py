@@ -3,6 +3,7 @@
     python benchmarks/live.py --seconds 1800   # demo loop, machine otherwise idle
     python benchmarks/live.py --seconds 300 --busy   # four subscribers, a busy Python
     python benchmarks/live.py --seconds 60 --jack 128 --profile tight   # from a real device
+    python benchmarks/live.py --seconds 1800 --wire   # from `stemd send`, with keys, over a cable
 
 Prints a table and one line of JSON; `--log FILE` keeps one line of JSON for each second.
 """
@@ -28,9 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from stemd.config import load_config
 from stemd.daemon import Daemon
+from stemd.keys import KeyStore
 from stemd.status import step_percentile
 from tests.device.conftest import port_overrides
+from tests.network.support import Sender
+from tests.network.test_netem import Cable
 from tests.servers import feeder, jack
+from tests.sinks.support import free_ports
 
 SUBSCRIBER = """
 import sys, time, numpy as np, stemd.client
@@ -53,6 +58,9 @@ x = {}
 while True:
     x = {i: str(i) for i in range(20_000)}
 """
+
+SETTLE_S, SETTLE_WIRE_S = 3.0, 20.0
+TOLD = ("buffer_ms", "received", "late", "recovered", "concealed", "lost", "seams", "slips")
 
 ROLES = ("daemon", "capture", "separate", "publish", "play", "record")
 # Weighing walks page tables in the kernel, which nothing preempts: it costs a deadline by itself.
@@ -99,6 +107,9 @@ def main() -> None:
     parser.add_argument(
         "--busy", action="store_true", help="four subscribers and a busy Python process"
     )
+    parser.add_argument(
+        "--wire", action="store_true", help="a sender in a network namespace of its own"
+    )
     parser.add_argument("--log", type=Path)
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
@@ -114,10 +125,35 @@ def main() -> None:
                 "source.device=feed",
                 f"source.blocksize={options.jack}",
             ]
+        elif options.wire:
+            settings += wire(stack)
         else:
             settings += ["source.kind=demo"]
         result = run(options, settings, control, stack)
     print(json.dumps(result))
+
+
+def wire(stack: contextlib.ExitStack) -> list[str]:
+    """A node at the other end of a cable, let in by its key; what the box is told of it."""
+    cable = Cable()
+    stack.callback(cable.close)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    store, (port,) = KeyStore(folder / "box"), free_ports(1)
+    store.authorise("pi", KeyStore(folder / "pi").own().public, ["send"])
+    sender = Sender(
+        port,
+        *("--tone", 440, "--redundancy", 0, "--keys", folder / "pi"),
+        f"--key={store.server().public}",
+        host=cable.here,
+        namespace=cable.namespace,
+    )
+    stack.callback(sender.kill)
+    return [
+        "source.kind=network",
+        f"network.bind={cable.here}",
+        f"network.port={port}",
+        f"security.keys={folder / 'box'}",
+    ]
 
 
 def run(
@@ -144,7 +180,7 @@ def run(
         subscribers.append(child)
     if options.busy:
         stack.callback(subprocess.Popen([sys.executable, "-c", BUSY]).kill)
-    settle = time.monotonic() + 3.0
+    settle = time.monotonic() + (SETTLE_WIRE_S if options.wire else SETTLE_S)
     while time.monotonic() < settle:
         daemon.poll(0.02)
         while tap.read():
@@ -152,6 +188,7 @@ def run(
     pids = [int(getattr(status, role)["pid"]) for role in ROLES]
     pids = [pid for pid in pids if pid]
     first = status.snapshot()["separate"]
+    network = status.snapshot()["network"]
     steps_before = status.separate["steps"].copy()
     cpu_before = {role: cpu_s(int(getattr(status, role)["pid"])) for role in ROLES[:4]}
     # Taken whole: what grows while it runs must be the daemon's, not ours.
@@ -188,6 +225,7 @@ def run(
                 log.flush()
     elapsed = time.monotonic() - begin
     final = status.snapshot()["separate"]
+    told = status.snapshot()["network"]
     steps = status.separate["steps"] - steps_before
     cpu = {
         role: (cpu_s(int(getattr(status, role)["pid"])) - cpu_before[role]) / elapsed
@@ -204,7 +242,11 @@ def run(
     utc = time.time_ns() - time.monotonic_ns()
     result = {
         "profile": options.profile,
-        "source": f"jack {options.jack}" if options.jack else "demo loop",
+        "source": "stemd send over a cable"
+        if options.wire
+        else f"jack {options.jack}"
+        if options.jack
+        else "demo loop",
         "busy": options.busy,
         "seconds": round(elapsed, 1),
         "hops": final["hops"] - first["hops"],
@@ -231,6 +273,14 @@ def run(
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
+    if options.wire:
+        added = (arrival - capture + utc) / 1e6 - 1e3 * spec.latency / spec.samplerate
+        result["ms"]["the network (converter to ring)"] = percentiles(added)
+        result["network"] = {
+            name: round(told[name][0] - (0 if name == "buffer_ms" else network[name][0]), 2)
+            for name in TOLD
+        }
+        print(result["network"], file=sys.stderr)
     for name, values in result["ms"].items():
         cells = "".join(f"{key:>9s} {value:8.3f}" for key, value in values.items())
         print(f"{name:46s}{cells}", file=sys.stderr)

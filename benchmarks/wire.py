@@ -28,11 +28,12 @@ from stemd.sinks.osc_sender import OscSender
 from stemd.sinks.zeromq import ZeroMQSink
 from stemd.spec import FEATURES, GROUPS, LIGHT_GROUPS, SOURCES, STEMS, StreamSpec
 from stemd.status import Status
-from stemd.wire import osc
+from stemd.wire import osc, topics
 from stemd.wire.addresses import EVENTS
 
 SPAWN = multiprocessing.get_context("spawn")
 QUANTILES = (50, 99, 99.9)
+OPUS_KBPS = 128
 
 
 def percentiles(us: list[float]) -> dict[str, float]:
@@ -156,6 +157,36 @@ def features_case(spec: StreamSpec, n: int) -> dict[str, float]:
     return percentiles(took)
 
 
+def opus_case(spec: StreamSpec, n: int) -> dict[str, float]:
+    """A hop of one stem that somebody hears in Opus; every other one or so completes a packet."""
+    context = zmq.Context()
+    sink = ZeroMQSink(context, "127.0.0.1", 0, 0, spec, ("main",), dict, dict, opus_kbps=OPUS_KBPS)
+    sub = context.socket(zmq.SUB)
+    topic = topics.opus("main", "vocals")
+    sub.setsockopt(zmq.SUBSCRIBE, topic)
+    sub.connect(f"tcp://127.0.0.1:{sink.audio_port}")
+    while not sink._audio.wants(topic):
+        sink.service()
+    noise = np.random.default_rng(0).standard_normal((2, n * spec.hop_length)).astype(np.float32)
+    hop = make_hop(spec)
+    took = []
+    for k in range(n):
+        at = k * spec.hop_length
+        hop["sample_pos"] = at
+        hop["stems"][0, 0] = 0.1 * noise[:, at : at + spec.hop_length]
+        start = time.perf_counter_ns()
+        sink.write(hop)
+        took.append((time.perf_counter_ns() - start) * 1e-3)
+        while sub.poll(0):
+            sub.recv_multipart()
+    share = 1e-6 * sum(took) / (n * spec.hop_s)
+    print(f"Opus, {OPUS_KBPS} kbit/s: {100 * share:.2f} % of a core for a stem")
+    sub.close(linger=0)
+    sink.close()
+    context.term()
+    return percentiles(took)
+
+
 def osc_bundle_case(n: int) -> dict[str, float]:
     """Build a bundle of 24 floats and send it."""
     heads = [
@@ -255,6 +286,7 @@ def main() -> None:
             rows[f"zeromq, {n_subscribers} subscribers: latency"] = case["latency_us"]
             lost[str(n_subscribers)] = case["samples_lost"]
     rows["zeromq, all 11 topics wanted: send"] = features_case(spec, n)
+    rows["zeromq, one stem in Opus: send"] = opus_case(spec, n)
     rows["osc, bundle of 24 floats: build + send"] = osc_bundle_case(n)
     for what, groups, n_clients in (
         ("default groups", LIGHT_GROUPS, 0),

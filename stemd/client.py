@@ -29,19 +29,21 @@ from zmq.utils.monitor import parse_monitor_message
 
 from .errors import ConfigError, ProtocolError, StemdError
 from .keys import KeyStore, Pair, check_key, read_pair
-from .spec import STEMS
+from .spec import OPUS_FRAME, STEMS
 from .wire import topics
 from .wire.messages import (
+    AudioMessage,
     Event,
     Features,
     decode_event,
     decode_features,
     decode_json,
+    decode_opus,
     encode_json,
     split_single,
 )
 from .wire.plugin import local_file
-from .wire.receiver import Assembler, Counters, Freshness, StemBlock
+from .wire.receiver import RAW, Assembler, Counters, Form, Freshness, StemBlock
 
 __all__ = ["Client", "Counters", "Event", "Features", "StemBlock", "connect"]
 
@@ -69,6 +71,7 @@ def connect(
     timeout_s: float = TIMEOUT_S,
     key: str = "",
     identity: Path | Pair | None = None,
+    opus: bool = False,
 ) -> Client:
     """Find a daemon.
 
@@ -96,6 +99,9 @@ def connect(
         on this machine, else what `stemd keys trust` was told of the host, else without keys.
     identity : Path or Pair, optional
         Our own pair, which the daemon must know; by default this user's own.
+    opus : bool
+        Have the audio in Opus, for a narrow way, from a daemon whose `zeromq.opus_kbps` is set:
+        blocks are then of 480 samples, and not exact.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def connect(
     ConfigError
         When a key cannot be used.
     StemdError
-        When there is no such feed or stem.
+        When there is no such feed or stem, or no Opus.
     """
     return Client(
         host,
@@ -116,6 +122,7 @@ def connect(
         fill_s=fill_s,
         timeout_s=timeout_s,
         curve=find_keys(host, control_port, key, identity),
+        opus=opus,
     )
 
 
@@ -178,6 +185,7 @@ class Client:
         fill_s: float,
         timeout_s: float,
         curve: Curve | None = None,
+        opus: bool = False,
     ) -> None:
         for stem in stems:
             if stem not in STEMS:
@@ -200,12 +208,18 @@ class Client:
             if self.feed not in self.info["feeds"]:
                 known = ", ".join(self.info["feeds"])
                 raise StemdError(f"feed: got {self.feed!r}, expected one of {known}")
+            if opus and not self.info.get("opus_kbps"):
+                raise StemdError(
+                    "opus: got a daemon that sends none, expected one with zeromq.opus_kbps set"
+                )
         except BaseException:
             self.close()
             raise
         self._freshness = Freshness(_is_loopback(host), budget_s)
+        form = _opus_form((*stems, "mix")) if opus else RAW
+        self._opus = opus
         self._assembler = Assembler(
-            self.feed, tuple(stems), mix, self._freshness, fill_s, self.counters
+            self.feed, tuple(stems), mix, self._freshness, fill_s, self.counters, form
         )
 
     # -- what the daemon says about itself --------------------------------------------------------
@@ -217,8 +231,13 @@ class Client:
 
     @property
     def hop_length(self) -> int:
-        """Samples per block."""
+        """Samples per hop of the stream, and so per row of features."""
         return int(self.info["hop_length"])
+
+    @property
+    def block_length(self) -> int:
+        """Samples per block."""
+        return OPUS_FRAME if self._opus else self.hop_length
 
     @property
     def latency(self) -> int:
@@ -555,6 +574,27 @@ def _deadline(timeout_s: float | None) -> float:
 def _left_ms(deadline: float) -> int:
     """How long to wait before looking whether the client was closed; 0 at the deadline."""
     return max(math.ceil(min((deadline - time.monotonic()) * 1e3, POLL_MS)), 0)
+
+
+def _opus_form(names: Sequence[str]) -> Form:
+    """Opus packets to the audio they stand for: each stem has a decoder, new in each session."""
+    from .codec import Decoder  # loads PyAV
+
+    decoders: dict[str, tuple[int, Decoder]] = {}
+
+    def decode(frames: list[bytes]) -> AudioMessage:
+        message = decode_opus(frames)
+        header, stem = message.header, message.stem
+        if stem not in names or header.n_frames != OPUS_FRAME:
+            raise ProtocolError(
+                f"opus: got {header.n_frames} samples of {stem!r}, expected {OPUS_FRAME} of {names}"
+            )
+        if decoders.get(stem, (None,))[0] != header.session:
+            decoders[stem] = header.session, Decoder()
+        samples = decoders[stem][1].decode(message.packet)
+        return AudioMessage(message.feed, stem, header, samples)
+
+    return Form(topics.opus, decode, together=False)
 
 
 def _decode_status(frames: list[bytes]) -> dict[str, Any]:

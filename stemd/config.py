@@ -20,10 +20,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ConfigError
-from .spec import DRUMS, FEATURES, GROUPS, LIGHT_GROUPS, PROFILES, SOURCES, STEMS, StreamSpec
+from .spec import (
+    DRUMS,
+    FEATURES,
+    GROUPS,
+    LIGHT_GROUPS,
+    OPUS_RATE,
+    PROFILES,
+    SOURCES,
+    STEMS,
+    StreamSpec,
+)
 
 VERSION = 1
 
+MIN_OPUS_KBPS = 6
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
 DEFAULT_RATE_HZ = 48_000
 MAX_CHANNELS = 128  # the widest interfaces in use have fewer
@@ -154,6 +165,8 @@ class ZeroMQConfig:
     features_port: int = field(default=5571, metadata=_between(1, 65_535))
     control_port: int = field(default=5572, metadata=_between(1, 65_535))
     insecure: bool = False  # beyond loopback, ask nobody for a key
+    # Serve stems in Opus too, so many kbit/s each (0: not; 6 to 510), encoded while somebody asks.
+    opus_kbps: int = field(default=0, metadata=_between(0, 510))
 
 
 @dataclass(frozen=True, slots=True)
@@ -770,6 +783,12 @@ def _check(config: Config, where: _Where) -> None:
     ports = [config.zeromq.audio_port, config.zeromq.features_port, config.zeromq.control_port]
     if len(set(ports)) < len(ports):
         raise where.error("zeromq", _Said(f"ports {ports}"), "three different ports")
+    kbps = config.zeromq.opus_kbps
+    if 0 < kbps < MIN_OPUS_KBPS:
+        raise where.error("zeromq.opus_kbps", kbps, f"0, or {MIN_OPUS_KBPS} to 510")
+    if kbps and config.stream_rate != OPUS_RATE:
+        got = _Said(f"{kbps} with a stream at {config.stream_rate} Hz")
+        raise where.error("zeromq.opus_kbps", got, f"0, or a stream at {OPUS_RATE} Hz")
     _check_bind("metrics.bind", config.metrics.bind, "metrics", config.metrics.insecure, where)
     if config.osc.listen:
         host, _ = split_endpoint(config.osc.listen, "osc.listen", where)

@@ -47,7 +47,7 @@ class Listener:
     """
 
     def __init__(self, client: Client, device: str, host_api: str, margin_ms: float) -> None:
-        hop_length = client.hop_length
+        hop_length = client.block_length
         spec = StreamSpec(client.samplerate, N_FFT_PER_HOP * hop_length, hop_length)
         output = OutputConfig(device=device, host_api=host_api, pairs=(MIX,), margin_ms=margin_ms)
         self.device = OutputDevice(dataclasses.replace(Config(), output=output), spec)

@@ -15,6 +15,7 @@ SOURCES = (
 N_STEMS = len(STEMS)
 OTHER = STEMS.index("other")
 N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
+OPUS_RATE, OPUS_FRAME = 48_000, 480  # Hz, and samples of a packet; Opus knows no 44.1 kHz
 
 BAND_EDGES_HZ = (0.0, 90.0, 180.0, 355.0, 710.0, 1400.0, 2800.0, 5600.0)  # lower ones, octaves
 DRUMS = ("kick", "snare", "hihat")

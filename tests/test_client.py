@@ -1,5 +1,6 @@
 """The Python client against the real sockets of a daemon without audio."""
 
+import itertools
 import math
 import threading
 import time
@@ -128,6 +129,72 @@ def test_gaps_become_counted_silence(daemon, connect):
     )
     assert client.counters.filled == 6 * M + 100
     assert client.counters.lost == 0
+
+
+@pytest.fixture
+def opus_daemon():
+    with mini_daemon(opus_kbps=128) as one:
+        yield one
+
+
+def send_tones(daemon, first, n):
+    """Hops of a tone for each stem, the mix their sum."""
+    for k in range(first, first + n):
+        hop = make_hop(k)
+        t = (int(hop["sample_pos"]) + np.arange(M)) / SPEC.samplerate
+        tones = [0.2 * np.sin(2 * np.pi * f * t) for f in (300, 500, 700, 1100)]
+        hop["stems"][0] = np.repeat(np.array(tones, np.float32)[:, None], 2, axis=1)
+        hop["mix"][0] = hop["stems"][0].sum(axis=0)
+        daemon.send(hop)
+
+
+def test_opus_is_the_same_audio_at_the_same_positions(opus_daemon):
+    daemon = opus_daemon
+    with stemd.client.connect(
+        control_port=daemon.control_port, budget_s=PATIENCE_S, mix=True, opus=True
+    ) as client:
+        assert (client.hop_length, client.block_length) == (M, 480)
+        blocks = client.blocks(timeout_s=PATIENCE_S)
+        for topic in client._assembler.topics:
+            daemon.wait_for_topic(topic)
+        send_tones(daemon, 0, 60)
+        got = [next(blocks) for _ in range(30)]
+        for before, after in itertools.pairwise(got):
+            assert after.sample_pos == before.sample_pos + 480
+        for block in got[10:]:
+            t = (block.sample_pos + np.arange(480)) / SPEC.samplerate
+            for stem, f in zip(block.stems, (300, 500, 700, 1100), strict=True):
+                np.testing.assert_allclose(stem, [0.2 * np.sin(2 * np.pi * f * t)] * 2, atol=0.02)
+            np.testing.assert_allclose(block.mix, block.stems.sum(axis=0), atol=0.05)
+        # A hop that was lost before the encoder is a hole here too, and the positions stay true.
+        send_tones(daemon, 70, 60)
+        more = [next(blocks) for _ in range(35)]
+    assert any(block.filled for block in more)
+    at = next(i for i, block in enumerate(more) if block.filled)
+    for before, after in itertools.pairwise(more[at:]):
+        assert after.sample_pos == before.sample_pos + before.stems.shape[-1]
+    assert client.counters.malformed == client.counters.incomplete == 0
+
+
+def test_raw_and_opus_are_served_side_by_side(opus_daemon):
+    daemon = opus_daemon
+    there = {"control_port": daemon.control_port, "budget_s": PATIENCE_S}
+    with (
+        stemd.client.connect(**there) as raw,
+        stemd.client.connect(stems=("bass",), opus=True, **there) as narrow,
+    ):
+        for client in (raw, narrow):
+            client.blocks()
+            for topic in client._assembler.topics:
+                daemon.wait_for_topic(topic)
+        send_tones(daemon, 0, 30)
+        assert len(read(raw, 30)) == 30
+        assert [block.stems.shape for block in read(narrow, 10)] == [(1, 2, 480)] * 10
+
+
+def test_without_opus_there_it_is_said(daemon):
+    with pytest.raises(StemdError, match=r"^opus: got a daemon that sends none, expected one with"):
+        stemd.client.connect(control_port=daemon.control_port, opus=True)
 
 
 def test_long_gaps_are_jumps(daemon, connect):

@@ -2,7 +2,7 @@
 
 cli → daemon → roles → { processors → kernels }
                roles → { sources, sinks, ring, status, wire }     sources, sinks → wire
-kernels know numpy, numba, rocket-fft; wire knows numpy, zmq; the client speaks the wire alone
+kernels know numpy, numba, rocket-fft; wire knows numpy, zmq; the client speaks the wire
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ ROOMS: dict[str, set[str]] = {
     "discovery": set(),
     "portaudio": set(),
     "wire": set(),
-    "client": {"wire", "keys"},
+    "codec": set(),
+    "client": {"wire", "keys", "codec"},
     "listener": {"client", "sinks", "config"},
     "sources": {"wire", "config", "processors", "portaudio", *MEMORY},
-    "sinks": {"wire", "config", "desk", "keys", "processors", "portaudio", "files", *MEMORY},
+    "sinks": {
+        *{"wire", "config", "desk", "keys", "processors", "portaudio", "files", "codec"},
+        *MEMORY,
+    },
     "desk": {"wire", *MEMORY},
     "console": {"wire", "config", "desk", *MEMORY},
     "roles": {
@@ -63,6 +67,7 @@ ROOMS: dict[str, set[str]] = {
         "sources",
         "sinks",
         "console",
+        "codec",
         "wire",
         "config",
         "desk",
@@ -87,6 +92,7 @@ FOREIGN: dict[str, set[str]] = {
     "send": {"zmq"},
     "discovery": {"zeroconf", "ifaddr"},
     "client": {"zmq"},
+    "codec": {"av"},
     "sinks": {
         *{"zmq", "pythonosc", "soundfile", "pyaudio", "samplerate", "soxr", "rtmidi"},
         *{"prometheus_client", "pynvml", "mido", "wsproto"},

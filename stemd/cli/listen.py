@@ -48,6 +48,9 @@ def listen(
             "--margin-ms", min=0.0, max=500.0, help="Cushion for a late network; Wi-Fi wants 60."
         ),
     ] = 10.0,
+    opus: Annotated[
+        bool, typer.Option("--opus", help="Over a narrow way: a 20th of the data, and not exact.")
+    ] = False,
     feed: Feed = None,
     host: Host = "127.0.0.1",
     port: Port = CONTROL_PORT,
@@ -68,7 +71,7 @@ def listen(
     wanted: dict[str, Any] = {"stems": (), "mix": True}
     if stem != "mix":
         wanted = {"stems": tuple(stem.split("+"))}
-    client = connect(feed=feed, identity=identity, **located(host, port, key), **wanted)
+    client = connect(feed=feed, identity=identity, opus=opus, **located(host, port, key), **wanted)
     code = EXIT_OK
     try:
         realtime.enter("play", realtime=True, lock_memory=False)

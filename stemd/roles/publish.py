@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import zmq
 
 from .. import __version__
+from ..codec import check_opus
 from ..config import Config, split_endpoint
 from ..desk import Desk, Operations, session_text
 from ..errors import EXIT_DEVICE, EXIT_OK, ConfigError, DeviceError, StemdError
@@ -113,6 +114,7 @@ class Publish:
         self._mapping: MappingSink | None = None
         self._datagrams: DatagramSink | None = None
         self._keyring: Keyring | None = None
+        self._opus_kbps = 0
         self._left = False  # a way in for this user's programs
         self._notice: StreamNotice | None = None
         self._unfound = ""  # why receivers do not find us by themselves
@@ -282,6 +284,7 @@ class Publish:
             "features_port": self._zeromq.features_port if self._zeromq else zeromq.features_port,
             "control_port": self._control.port if self._control else zeromq.control_port,
             "curve": self._keyring.public if self._keyring else "",
+            "opus_kbps": self._opus_kbps,
         }
 
     def subscribers(self) -> dict[str, Any]:
@@ -320,6 +323,7 @@ class Publish:
 
     def _open_zeromq(self) -> ZeroMQSink:
         config = self._config.zeromq
+        opus_kbps = self._attempt("opus", lambda: check_opus(config.opus_kbps)) or 0
         sink = ZeroMQSink(
             self._context,
             config.bind,
@@ -331,7 +335,9 @@ class Publish:
             self._operations.status,
             self._keyring,
             self._config.security.max_peers,
+            opus_kbps,
         )
+        self._opus_kbps = opus_kbps
         self._announce(sink)
         return sink
 

@@ -15,10 +15,11 @@ import numpy as np
 import zmq
 
 from ..errors import DeviceError
-from ..spec import FEATURES, N_FEATURES, SOURCES, STEMS, StreamSpec
+from ..spec import FEATURES, N_CHANNELS, N_FEATURES, OPUS_FRAME, SOURCES, STEMS, StreamSpec
 from ..wire import topics
-from ..wire.header import DTYPE_F32, DTYPE_FIELDS, HEADER_BYTES, STEM_ALL, pack_header
+from ..wire.header import DTYPE_F32, DTYPE_FIELDS, DTYPE_OPUS, HEADER_BYTES, STEM_ALL, pack_header
 from ..wire.messages import EVENT, EVENT_ONSET, encode_event, encode_json
+from .opus import OpusStream
 from .peers import MAX_PEERS, Guard
 from .sockets import Publisher
 
@@ -52,6 +53,8 @@ class ZeroMQSink:
         Asked whether a subscriber may listen; None: everybody may.
     max_peers : int
         Connections of each socket.
+    opus_kbps : int
+        For each stem somebody asks for in Opus; 0: there is none.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class ZeroMQSink:
         status: Callable[[], dict[str, Any]],
         guard: Guard | None = None,
         max_peers: int = MAX_PEERS,
+        opus_kbps: int = 0,
     ) -> None:
         self._spec = spec
         self._describe = describe
@@ -109,6 +113,8 @@ class ZeroMQSink:
             for feed in feeds
         ]
         self._audio_plan: list[tuple[int, int, bytes]] = []
+        self._opus_kbps = opus_kbps
+        self._opus_plan: dict[bytes, tuple[int, int, OpusStream]] = {}
         self._feature_plan: list[tuple[int, int, bytearray, int]] = []
         self._event_topics = [topics.events(feed) for feed in feeds]
         self._event_wanted = [False] * len(feeds)
@@ -156,6 +162,7 @@ class ZeroMQSink:
         now_ns = time.monotonic_ns()
         self._send_features(hop, now_ns)
         self._send_audio(hop, now_ns)
+        self._send_opus(hop, now_ns)
 
     def service(self) -> None:
         """Take new subscriptions, say how we are."""
@@ -194,22 +201,33 @@ class ZeroMQSink:
             if self._small.wants(bytes(message[: at - 1]))
         ]
         self._event_wanted = [self._small.wants(topic) for topic in self._event_topics]
+        if self._opus_kbps:
+            self._plan_opus()
+
+    def _plan_opus(self) -> None:
+        """An encoder for each stem that somebody hears; it goes with the last who does."""
+        before = self._opus_plan
+        wanted = {
+            topic: (b, code)
+            for b, feed in enumerate(self._feeds)
+            for code, stem in enumerate(SOURCES)
+            if self._audio.wants(topic := topics.opus(feed, stem))
+        }
+        self._opus_plan = {
+            topic: before.get(topic) or (b, code, OpusStream(self._opus_kbps))
+            for topic, (b, code) in wanted.items()
+        }
 
     def _send_audio(self, hop: Any, now_ns: int) -> None:
         if not self._audio_plan:
             return
         n = self._spec.hop_length
-        stems, mix = hop["stems"], hop["mix"]
+        stems = hop["stems"]
         stamp = _stamp(hop, now_ns)
         first_ns, latency = int(hop["t_capture_ns"]), int(hop["latency"])
         seq, sample_pos = int(hop["seq"]), int(hop["sample_pos"])
         for b, code, topic in self._audio_plan:
-            if code == STEM_ALL:
-                samples = stems[b]
-            elif code == 0:
-                samples = mix[b]
-            else:
-                samples = stems[b, code - 1]
+            samples = stems[b] if code == STEM_ALL else _samples(hop, b, code)
             pack_header(
                 self._header,
                 0,
@@ -226,6 +244,29 @@ class ZeroMQSink:
                 **stamp,
             )
             self._send(self._audio.socket, topic, self._header, samples)
+
+    def _send_opus(self, hop: Any, now_ns: int) -> None:
+        if not self._opus_plan:
+            return
+        stamp = _stamp(hop, now_ns)
+        for topic, (b, code, stream) in self._opus_plan.items():
+            for packet in stream.process(hop, _samples(hop, b, code)):
+                pack_header(
+                    self._header,
+                    0,
+                    seq=int(hop["seq"]),
+                    sample_pos=packet.sample_pos,
+                    t_capture_ns=packet.t_capture_ns,
+                    rate_nominal=self._spec.samplerate,
+                    n_frames=OPUS_FRAME,
+                    n_channels=N_CHANNELS,
+                    dtype=DTYPE_OPUS,
+                    stem=code,
+                    latency_frames=int(hop["latency"]),
+                    payload_bytes=len(packet.data),
+                    **{**stamp, "flags": packet.flags},
+                )
+                self._send(self._audio.socket, topic, self._header, packet.data)
 
     def _send_features(self, hop: Any, now_ns: int) -> None:
         features = hop["features"]
@@ -309,6 +350,11 @@ class ZeroMQSink:
             socket.send(frame, zmq.NOBLOCK | (zmq.SNDMORE if i < last else 0))
             self.bytes += frame.nbytes if isinstance(frame, np.ndarray) else len(frame)
         self.sent += 1
+
+
+def _samples(hop: Any, feed: int, code: int) -> Any:
+    """(c, n) of one stem, or of the mix."""
+    return hop["stems"][feed, code - 1] if code else hop["mix"][feed]
 
 
 def _stamp(hop: Any, now_ns: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ assert HEADER_BYTES == 96
 
 DTYPE_FIELDS = 0  # the payload is a struct, see events
 DTYPE_F32 = 1
+DTYPE_OPUS = 5  # one packet of RFC 6716
 INTERLEAVED, PLANAR = 0, 1
 STEM_ALL = 255
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import ProtocolError
 from ..spec import FEATURES, SOURCES
 from . import topics
-from .header import DTYPE_F32, DTYPE_FIELDS, PLANAR, Header, unpack_header
+from .header import DTYPE_F32, DTYPE_FIELDS, DTYPE_OPUS, PLANAR, Header, unpack_header
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -32,6 +32,16 @@ class AudioMessage:
     stem: str
     header: Header
     samples: Float32Array  # (c, n), read-only view of the message
+
+
+@dataclass(frozen=True, slots=True)
+class OpusMessage:
+    """One packet of one stem."""
+
+    feed: str
+    stem: str
+    header: Header  # n_channels and n_frames are of what it decodes to
+    packet: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,21 @@ def decode_audio(frames: Sequence[bytes]) -> AudioMessage:
         raise ProtocolError(f"header.layout: got {header.layout}, expected {PLANAR} (planar)")
     samples = np.frombuffer(payload, _F32).reshape(header.n_channels, header.n_frames)
     return AudioMessage(feed, stem, header, samples)
+
+
+def decode_opus(frames: Sequence[bytes]) -> OpusMessage:
+    """Topic, header, payload of a packet, which is not looked into.
+
+    Raises
+    ------
+    ProtocolError
+        When any of the three is not as PROTOCOL.md says.
+    """
+    topic, header, payload = _three(frames)
+    kind, feed, stem = topics.split(topic)
+    if kind != "o" or header.dtype != DTYPE_OPUS:
+        raise ProtocolError(f"topic: got {topic!r} of type {header.dtype}, expected Opus")
+    return OpusMessage(feed, stem, header, payload)
 
 
 def decode_features(message: bytes, names: tuple[str, ...] = FEATURES) -> Features:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -116,6 +118,17 @@ class Freshness:
         return difference - self._offset_ns
 
 
+class Form(NamedTuple):
+    """How audio travels."""
+
+    topic: Callable[[str, str], bytes]  # of a feed and a stem
+    decode: Callable[[list[bytes]], AudioMessage]  # raises ProtocolError
+    together: bool  # there is a topic with all stems
+
+
+RAW = Form(topics.audio, decode_audio, True)
+
+
 class Assembler:
     """Messages to blocks: aligned, fresh, without holes.
 
@@ -130,6 +143,7 @@ class Assembler:
         Gaps up to this long become silence, longer ones a jump.
     counters : Counters
         Counted into.
+    form : Form
     """
 
     def __init__(
@@ -140,15 +154,17 @@ class Assembler:
         freshness: Freshness,
         fill_s: float,
         counters: Counters,
+        form: Form = RAW,
     ) -> None:
         self._freshness = freshness
+        self._decode = form.decode
         self._counters = counters
         self._stems = stems
         self._mix = mix
-        whole = stems == STEMS
+        whole = form.together and stems == STEMS
         names = ((topics.ALL,) if whole else stems) + (("mix",) if mix or not stems else ())
         self._names = frozenset(names)
-        self.topics = [topics.audio(feed, name) for name in names]
+        self.topics = [form.topic(feed, name) for name in names]
         self._fill_s = fill_s
         self._parts: dict[str, AudioMessage] = {}
         self._at = (0, -1)  # session and position of `_parts`
@@ -164,7 +180,7 @@ class Assembler:
     def take(self, frames: list[bytes]) -> None:
         """One message."""
         try:
-            message = decode_audio(frames)
+            message = self._decode(frames)
         except ProtocolError:
             self._counters.malformed += 1
             return

@@ -18,6 +18,11 @@ def audio(feed: str, stem: str) -> bytes:
     return f"{ROOT}a/{feed}/{stem}/".encode()
 
 
+def opus(feed: str, stem: str) -> bytes:
+    """Topic of one stem's audio in Opus packets; there is no `all`."""
+    return f"{ROOT}o/{feed}/{stem}/".encode()
+
+
 def features(feed: str, source: str) -> bytes:
     """Topic of one stem's features, single-frame."""
     return f"{ROOT}f/{feed}/{source}/".encode()
@@ -40,12 +45,12 @@ def split(topic: bytes) -> tuple[str, str, str]:
         parts = topic.decode("ascii").split("/")
     except UnicodeDecodeError as error:
         raise ProtocolError(f"topic: got {topic[:60]!r}, expected ASCII") from error
-    n_names = {"a": 2, "f": 2, "e": 1, "s": 0, "w": 0}
+    n_names = {"a": 2, "o": 2, "f": 2, "e": 1, "s": 0, "w": 0}
     if len(parts) < 4 or "/".join(parts[:2]) + "/" != ROOT or parts[-1] != "":
         raise ProtocolError(f"topic: got {topic[:60]!r}, expected {ROOT}<kind>/…/")
     kind, names = parts[2], parts[3:-1]
     if len(names) != n_names.get(kind, -1) or not all(names):
-        raise ProtocolError(f"topic: got {topic[:60]!r}, expected {ROOT} and a/f/e/s/w")
+        raise ProtocolError(f"topic: got {topic[:60]!r}, expected {ROOT} and a/o/f/e/s/w")
     feed, stem = [*names, "", ""][:2]
     return kind, feed, stem
 

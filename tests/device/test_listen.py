@@ -107,6 +107,52 @@ def test_what_is_heard_is_what_was_sent_in_order(
         assert np.abs(np.diff(heard) - 1.0).max() < 2.0
 
 
+def test_opus_is_heard_without_a_hole(server: JackServer, ear: Any, tmp_path: Any) -> None:
+    with mini_daemon(opus_kbps=128) as daemon:
+        process = subprocess.Popen(
+            command("listen", "bass", "--opus", "--device", "system", "--margin-ms", 200, "--json",
+                    "--port", daemon.control_port),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server.env(),
+        )  # fmt: skip
+        try:
+            daemon.wait_for_topic(b"stemd/1/o/main/bass/")
+            began_s, k = time.monotonic(), 0
+
+            def catch_up() -> None:
+                nonlocal k
+                while k * SPEC.hop_s < time.monotonic() - began_s:
+                    hop = make_hop(k)
+                    t = (int(hop["sample_pos"]) + np.arange(SPEC.hop_length)) / SPEC.samplerate
+                    hop["stems"][:] = 0.5 * np.sin(2 * np.pi * 440 * t)
+                    daemon.send(hop)
+                    k += 1
+
+            def port() -> list[str]:
+                catch_up()
+                start = f"stemd-out-{process.pid}"
+                return [p for p in server.ports().split() if p.startswith(start)]
+
+            ear("connect", wait_for(port, 20.0, "the output's port")[0])
+            while time.monotonic() < began_s + SECONDS:
+                catch_up()
+                time.sleep(0.002)
+            process.send_signal(signal.SIGTERM)
+            said, complaint = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == EXIT_OK, complaint
+    last = json.loads(said.splitlines()[-1])
+    assert last["lost"] == last["filled"] == last["late"] == last["skipped"] == 0
+    ear("save", path := tmp_path / "heard.npy")
+    heard = np.trim_zeros(np.load(path).astype(np.float64))[9600:-9600]
+    assert len(heard) > 24_000
+    if last["underruns"] == 0:
+        # A sine of one frequency bends by so much from sample to sample, and a hole would not.
+        bend = np.abs(np.diff(heard, 2)).max()
+        assert bend < 3 * 0.5 * (2 * np.pi * 440 / SPEC.samplerate) ** 2
+        assert np.sqrt(np.mean(heard**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
 def test_who_cannot_hear_is_told(server: JackServer) -> None:
     with mini_daemon() as daemon:
         there = ("--port", daemon.control_port)
@@ -115,4 +161,6 @@ def test_who_cannot_hear_is_told(server: JackServer) -> None:
         assert "output.device: got 'no such card', expected one of the outputs" in ran.stderr
         assert stemd("listen", "violins", *there).returncode == EXIT_USAGE
         assert stemd("listen", "vocals+vocals", *there).returncode == EXIT_USAGE
+        ran = stemd("listen", "mix", "--opus", *there, env=server.env())
+        assert "opus: got a daemon that sends none" in ran.stderr
     assert stemd("listen", "mix", "--port", free_port()).returncode == EXIT_NO_DAEMON

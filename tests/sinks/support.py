@@ -106,12 +106,14 @@ class MiniDaemon:
         answer: Any = None,
         keys: Path | None = None,
         max_peers: int = MAX_PEERS,
+        opus_kbps: int = 0,
     ) -> None:
         self.spec = spec
         self.keyring: Any = None
         self._keys, self._max_peers = keys, max_peers
+        self._opus_kbps = opus_kbps
         self.status: dict[str, Any] = {"state": "RUNNING"}
-        self.changes: dict[str, Any] = {}  # to the welcome
+        self.changes: dict[str, Any] = {"opus_kbps": opus_kbps}  # to the welcome
         self._answer = answer or self._hello
         self._orders: queue.Queue[Any] = queue.Queue()
         self._ready = threading.Event()
@@ -170,6 +172,7 @@ class MiniDaemon:
             lambda: self.status,
             self.keyring,
             self._max_peers,
+            self._opus_kbps,
         )
         control = self.control = ControlServer(
             context, "127.0.0.1", 0, self._answer, self.keyring, self._max_peers
