@@ -32,8 +32,6 @@ from stemd.daemon import Daemon
 from stemd.keys import KeyStore
 from stemd.status import step_percentile
 from tests.device.conftest import port_overrides
-from tests.network.support import Sender
-from tests.network.test_netem import Cable
 from tests.servers import feeder, jack
 from tests.sinks.support import free_ports
 
@@ -135,6 +133,10 @@ def main() -> None:
 
 def wire(stack: contextlib.ExitStack) -> list[str]:
     """A node at the other end of a cable, let in by its key; what the box is told of it."""
+    # Not for all runs: what they load is locked in memory and would be weighed.
+    from tests.network.support import Sender
+    from tests.network.test_netem import Cable
+
     cable = Cable()
     stack.callback(cable.close)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
