@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import stemd.client
 from tests.network.support import Box, Ear, Sender, until
 
 TICK_S = 1 / 100
@@ -60,12 +62,42 @@ def way(options: argparse.Namespace) -> None:
         box.end()
 
 
+class Subscriber(threading.Thread):
+    """Hears the vocals through all restarts of the box; how old the oldest was it was given."""
+
+    def __init__(self, control_port: int) -> None:
+        super().__init__(daemon=True)
+        self.blocks, self.oldest_s = 0, 0.0
+        self.client = stemd.client.connect(control_port=control_port, stems=("vocals",))
+
+    def run(self) -> None:
+        while not self.client.closed:
+            block = self.client.read_block(1.0)
+            if block is not None and not block.filled and block.t_capture_ns:
+                self.blocks += 1
+                age_s = (time.time_ns() - block.t_capture_ns) * 1e-9
+                self.oldest_s = max(self.oldest_s, age_s)
+
+
+def handles(box: Box) -> dict[str, int]:
+    """Open files of each of the box's processes."""
+    pids = {
+        role: part["pid"]
+        for role, part in box.status.items()
+        if isinstance(part, dict) and part.get("pid")
+    }
+    return {role: len(list(Path(f"/proc/{pid}/fd").iterdir())) for role, pid in pids.items()}
+
+
 def restarts(options: argparse.Namespace) -> None:
     choose = random.Random(1)
     settings = ("runtime.realtime=false", "profile=quality")
     box = Box(*settings).until_up()
     sender = Sender(box.port, "--tone", 440)
-    times = []
+    ear = Subscriber(box.control_port)
+    ear.start()
+    times: list[float] = []
+    opened: list[dict[str, int]] = []  # by a box that has seen senders go and come
     try:
         for i in range(options.restarts):
             box.until(lambda n: n["present"][0] and n["senders"] == 1, "audio")
@@ -82,12 +114,23 @@ def restarts(options: argparse.Namespace) -> None:
             until(lambda: there.stamp > stamp + 1, "a status of now")  # noqa: B023
             box.until(lambda n: n["present"][0] and n["senders"] == 1, f"audio after {which}")
             times.append(time.monotonic() - started_s)
+            heard = ear.blocks
+            until(lambda: ear.blocks > heard, "a block at the subscriber")  # noqa: B023
+            opened = [*opened, handles(box)] if which == "sender" else []
             print(f"{i + 1:3d} {which:7s} audio after {times[-1]:5.1f} s", flush=True)
+            assert not opened or opened[-1] == opened[0], opened
     finally:
         sender.end()
         box.end()
+    counters = ear.client.counters
+    ear.client.close()
     left = [p.name for p in Path("/dev/shm").glob("stemd-*")]
-    print(f"longest {max(times):.1f} s; shared memory left: {left or 'none'}")
+    print(
+        f"median {np.median(times):.1f}, longest {max(times):.1f} s; shared memory left: "
+        f"{left or 'none'}; "
+        f"the subscriber heard {ear.blocks} blocks of {counters.sessions} sessions, "
+        f"the oldest {1e3 * ear.oldest_s:.0f} ms after it was captured"
+    )
 
 
 def door_restarts(options: argparse.Namespace) -> None:
