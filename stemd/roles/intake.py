@@ -51,8 +51,8 @@ class Intake:
     hop : (b, c, hop_length) float32
         Valid after `take` returned True, until the next call.
     flags, first_ns, arrival_ns, position
-        Of that hop: wire flags; CLOCK_MONOTONIC of its first sample at the ADC and of its last
-        sample's arrival; session sample index of its first sample.
+        Of that hop: wire flags; CLOCK_MONOTONIC of its first sample at the ADC (0: unknown) and of
+        its last sample's arrival; session sample index of its first sample.
     stalled : bool
     forget : bool
         True for the hop before which the separator must be reset.
@@ -178,7 +178,7 @@ class Intake:
 
     def _conceal(self, n: int) -> None:
         """Invent `n` samples: what was last heard, mirrored and faded, then nothing."""
-        if self._fill == 0:
+        if self._fill == 0 and self.first_ns:
             self.first_ns += self._hop_ns
         for feed in range(len(self._channels)):
             self._seams[feed].conceal(self.hop[feed, :, self._fill : self._fill + n])
@@ -258,6 +258,8 @@ class Intake:
             if self._flush == 0:
                 return False
             self._flush -= 1
+            if self._fill == 0:
+                self.first_ns += self._hop_ns
             self.hop[:, :, self._fill :] = 0.0
             self.arrival_ns = now_ns
             self._fill += rest
@@ -275,10 +277,12 @@ class Intake:
             self._due_ns = now_ns
         if now_ns < self._due_ns:
             return False
+        first_ns = self._due_ns - self._hop_ns if self._fill == 0 else self.first_ns
         self._due_ns = max(self._due_ns + self._hop_ns, now_ns - self._stall_ns)
         self.flags |= FLAG_DISCONTINUITY
         self.arrival_ns = now_ns
         self._conceal(rest)
+        self.first_ns = first_ns  # of the time it stands for, also where nothing ever came
         self._section["lost_input"] += rest
         return True
 

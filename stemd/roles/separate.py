@@ -293,7 +293,7 @@ class Pipeline:
         record["session"] = self.status.daemon["session"]
         record["sample_pos"] = intake.position
         record["latency"] = spec.latency
-        record["t_capture_ns"] = content_ns + self._utc_offset_ns
+        record["t_capture_ns"] = content_ns + self._utc_offset_ns if intake.first_ns else 0
         record["t_arrival_ns"] = intake.arrival_ns
         record["rate_measured"] = intake.clock.samplerate
         record["lost_input"] = section["lost_input"]

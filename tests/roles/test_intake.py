@@ -194,6 +194,41 @@ def test_a_silent_source_stalls_and_silence_flows_in_real_time(make: Callable[..
     assert stage.intake.forget is False  # only of the hop that came first
 
 
+@pytest.mark.parametrize("heard_before", [False, True])
+def test_silence_is_of_the_time_it_stands_for(
+    make: Callable[..., Stage], heard_before: bool
+) -> None:
+    """Also where nothing ever came, such as a box whose senders have not started yet."""
+    stage = make()
+    if heard_before:
+        stage.play(HOP)
+        stage.hops()
+    times = []
+    for _ in range(200):
+        stage.wait(0.005)
+        while stage.intake.take(stage.now_ns):
+            assert stage.intake.stalled
+            age_ns = stage.now_ns - stage.intake.first_ns
+            assert 0 < age_ns < 3 * HOP * SECOND_NS // RATE
+            times.append(stage.intake.first_ns)
+    assert len(times) > 100
+    np.testing.assert_allclose(np.diff(times), HOP * SECOND_NS / RATE, atol=2)
+
+
+def test_what_comes_before_anything_was_heard_has_no_time(make: Callable[..., Stage]) -> None:
+    stage = make()
+    stage.play(HOP)
+    stage.hops()
+    stage.section["sample_pos"] = stage.intake.position
+    stage.play(HOP)  # while nobody reads
+    stage.intake = stage.listen()
+    stage.play(HOP)
+    assert stage.intake.take(stage.now_ns)  # it ends the old sound softly
+    assert stage.intake.first_ns == 0
+    assert stage.intake.take(stage.now_ns)
+    assert stage.intake.first_ns > 7 * SECOND_NS
+
+
 def test_memory_is_dropped_only_after_a_long_stall(make: Callable[..., Stage]) -> None:
     for seconds, forget in ((0.5, False), (3.0, True)):
         stage = make()
