@@ -369,9 +369,13 @@ class Daemon:
         config = self.config
         spec = config.spec
         channels = 1 + max(max(pair) for pair in config.ring_channels)
-        self.status = Status.create(spec.n_feeds)
-        self._ring = Ring.create(round(RING_S * spec.samplerate), channels)
-        self._outbox = Outbox.create(spec.n_feeds, spec.hop_length, spec.samplerate)
+        with contextlib.ExitStack() as undo:
+            self.status = Status.create(spec.n_feeds)
+            undo.callback(self.status.close)
+            self._ring = Ring.create(round(RING_S * spec.samplerate), channels)
+            undo.callback(self._ring.close)
+            self._outbox = Outbox.create(spec.n_feeds, spec.hop_length, spec.samplerate)
+            undo.pop_all()
         self._hatch = socket.socketpair()
         wake = {name: self._context.Semaphore(0) for name in ROLES if name != "capture"}
         if config.source.kind == "stdin" and self._stdin is None:

@@ -38,7 +38,7 @@ def enter(role: str, realtime: bool, lock_memory: bool, threads: Sequence[int] =
                     thread, os.SCHED_FIFO, os.sched_param(_allowed(PRIORITY[role]))
                 )
         except OSError as error:
-            refused.append(f"{role}: no real-time scheduling ({error.strerror})")
+            refused.append(f"{role}: no real-time scheduling ({error.strerror}; see stemd doctor)")
     elif realtime:
         refused.append(f"{role}: no real-time scheduling on {sys.platform}")
     if lock_memory and sys.platform == "linux" and not _may_lock():

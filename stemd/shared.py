@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import StemdError
+
 PREFIX = "stemd-"  # of the names of our shared memory; then the creator's process number
 PLACE = Path("/dev/shm")  # where Linux shows shared memory as files; elsewhere it ends by itself
 
@@ -44,6 +46,24 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def _reserve(name: str, n_bytes: int) -> None:
+    """Have pages for it: writing to one that is not to be had would end the process (SIGBUS)."""
+    if not (PLACE / name).exists():  # not Linux
+        return
+    fd = os.open(PLACE / name, os.O_RDWR)
+    try:
+        os.posix_fallocate(fd, 0, n_bytes)
+    finally:
+        os.close(fd)
+
+
+def _refused(dtype: np.dtype[Any], error: OSError) -> StemdError:
+    return StemdError(
+        f"shared memory: got {error.strerror or error}, expected {dtype.itemsize / 1e6:.1f} MB in "
+        f"{PLACE}, writable (in a container: --shm-size)"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SharedHandle:
     """What a child needs to find the memory again; travels through `spawn`."""
@@ -68,9 +88,24 @@ class SharedRecord:
 
     @classmethod
     def create(cls, dtype: np.dtype[Any]) -> SharedRecord:
-        """Take zeroed memory for one record of `dtype`."""
+        """Take zeroed memory for one record of `dtype`.
+
+        Raises
+        ------
+        StemdError
+            When the system has none to give.
+        """
         name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-        memory = SharedMemory(name, create=True, size=dtype.itemsize)
+        try:
+            memory = SharedMemory(name, create=True, size=dtype.itemsize)
+        except OSError as error:
+            raise _refused(dtype, error) from error
+        try:
+            _reserve(name, memory.size)
+        except OSError as error:
+            memory.close()
+            memory.unlink()
+            raise _refused(dtype, error) from error
         # Touching every page now keeps page faults out of the audio path.
         np.ndarray((memory.size,), np.uint8, buffer=memory.buf).fill(0)
         return cls(memory, dtype, owner=True)

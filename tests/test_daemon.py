@@ -237,6 +237,7 @@ def test_signals_end_the_daemon_with_the_documented_code(signals: int, code: int
     os.killpg(daemon.pid, order)
     if signals == 2:
         wait_for(lambda: not alive(status["separate"]["pid"]), 10.0, "the orderly stop's progress")
+        time.sleep(0.3)  # what comes at once is the same order again
         daemon.send_signal(signal.SIGINT)
     assert daemon.wait(20) == code
     pids = [status[role]["pid"] for role in ("capture", "separate", "publish")]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stemd.daemon import Daemon
 
 PICTURE_S = 0.1  # ten pictures a second show every onset and cost little
+SAME_ORDER_S = 0.1
 JSON_S = 1.0
 
 Show = Callable[["Daemon"], None]
@@ -94,6 +95,7 @@ class Orders:
 
     def __init__(self, force: Callable[[], None]) -> None:
         self.stop = False
+        self._stopped_s = 0.0
         self._reload = False
         self._force = force
         signal.signal(signal.SIGINT, self._stop)
@@ -107,9 +109,12 @@ class Orders:
         return asked
 
     def _stop(self, *_: Any) -> None:
-        if self.stop:
+        now_s = time.monotonic()
+        # One order may come twice: to the whole group, and passed on by `make` or a shell.
+        if self.stop and now_s - self._stopped_s > SAME_ORDER_S:
             self._force()
-        self.stop = True
+        if not self.stop:
+            self.stop, self._stopped_s = True, now_s
 
     def _hang_up(self, *_: Any) -> None:
         self._reload = True

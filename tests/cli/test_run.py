@@ -72,6 +72,17 @@ def test_a_signal_while_starting_ends_too(run_command):
     assert running.process.returncode == EXIT_OK, said
 
 
+def test_one_order_that_comes_twice_is_one(run_command):
+    """`timeout make run` ends the whole group, and make passes the signal on."""
+    running = run_command("--set", "source.kind=tone")
+    running.until_running()
+    running.process.send_signal(signal.SIGTERM)
+    time.sleep(0.02)
+    running.process.send_signal(signal.SIGTERM)
+    _, said = running.process.communicate(timeout=30)
+    assert running.process.returncode == EXIT_OK, said
+
+
 def test_a_second_signal_forces(run_command):
     """A child that does not stop in time must not keep the command from ending at once."""
     running = run_command("--set", "source.kind=tone")
