@@ -28,6 +28,7 @@ from .logbook import LogKeeper
 from .outbox import READERS, Outbox, OutboxReader
 from .portaudio import DeviceInfo, choose
 from .ring import Ring
+from .roles.doors import check_doors
 from .roles.links import Links
 from .roles.scene import apply_mixer, check_model, knobs_of, turn_back
 from .shared import sweep, text
@@ -238,8 +239,11 @@ class Daemon:
                 apply_mixer(self.status, new)
             roles = {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}
             roles |= {"advertise"} if "publish" in roles else set()  # it tells of its sockets
-            for role in roles:
-                self._replace_sink(role)
+            for role in roles:  # all of them first: one may get the port of another
+                self._end_sink(role)
+            for role in roles & {*self._wanted_roles()}:
+                self._children[role] = _Child(role)
+                self._spawn(self._children[role])
         else:
             self._restart_all(keep="mixer" not in changed)
         message = f"reloaded: {', '.join(changed)}"
@@ -323,6 +327,7 @@ class Daemon:
         config = self._resolve(load_config(self._path, overrides))
         if (config.model, config.profile) != (self.config.model, self.config.profile):
             check_model(config)
+        check_doors(config, self.config)
         return config
 
     def _choose(self, chosen: list[str]) -> None:
@@ -648,15 +653,12 @@ class Daemon:
             log.warning("%s did not stop within %.0f s: killed", name, STOP_LIMIT_S)
         child.kill()
 
-    def _replace_sink(self, name: str) -> None:
-        """Start a sink anew with the new configuration, or end it, or begin it."""
+    def _end_sink(self, name: str) -> None:
+        """End a sink and forget it; the stream goes on."""
         self._stop_child(name)
         if name in READERS:
             self._outbox.detach(name)
         self._children.pop(name, None)
-        if name in self._wanted_roles():
-            self._children[name] = _Child(name)
-            self._spawn(self._children[name])
 
 
 def _toml(value: str) -> str:

@@ -17,6 +17,7 @@ from .bench import bench
 from .check import check
 from .devices import devices
 from .doctor import doctor
+from .export import export
 from .find import find
 from .keys import keys
 from .listen import listen
@@ -69,7 +70,7 @@ def stemd(
     pass
 
 
-for verb in (run, check, devices, separate, tap, listen, monitor, bench, doctor, find):
+for verb in (run, check, devices, separate, export, tap, listen, monitor, bench, doctor, find):
     app.command()(verb)
 app.command(
     add_help_option=False,

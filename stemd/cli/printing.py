@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,3 +52,20 @@ def note_name(f0_hz: float) -> str:
     midi = 69 + 12 * math.log2(f0_hz / 440.0)
     nearest = math.floor(midi + 0.5)
     return f"{NOTES[nearest % 12]}{nearest // 12 - 1} {round(100 * (midi - nearest)):+d}"
+
+
+@contextlib.contextmanager
+def progress(name: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while somebody looks."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(escape(name)), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console(err=True), transient=True
+    ) as bar:
+        task = bar.add_task(name)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +13,6 @@ from stemd.spec import PROFILES
 from .options import Json, ModelName, Provider, choice
 
 FORMATS = ("wav", "flac")
-Advance = Callable[[int, int], None]
 
 
 def separate(
@@ -46,7 +42,7 @@ def separate(
     from stemd.errors import StemdError
 
     from .offline import separate_file
-    from .printing import console, print_json
+    from .printing import console, print_json, progress
 
     names = [file.stem for file in files]
     for file in files:
@@ -58,7 +54,7 @@ def separate(
     for file in files:
         start_s = time.monotonic()
         try:
-            with _progress(file.name, not as_json) as advance:
+            with progress(file.name, not as_json) as advance:
                 done = separate_file(
                     file, output, models.get, profile, file_format, overwrite, advance
                 )
@@ -121,22 +117,3 @@ class Models:
     def names(self) -> list[str]:
         """Name and provider of what is loaded."""
         return sorted({f"{net.name} on {net.provider}" for net in self._loaded.values()})
-
-
-@contextlib.contextmanager
-def _progress(name: str, wanted: bool) -> Iterator[Advance]:
-    """A bar on stderr while somebody looks."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from .printing import console
-
-    columns = (TextColumn(escape(name)), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console(err=True), transient=True
-    ) as bar:
-        task = bar.add_task(name)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

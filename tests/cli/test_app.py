@@ -14,7 +14,18 @@ from stemd.cli.app import EPILOG
 
 from .conftest import stemd
 
-VERBS = ("run", "check", "devices", "separate", "tap", "monitor", "bench", "doctor", "models")
+VERBS = (
+    "run",
+    "check",
+    "devices",
+    "separate",
+    "export",
+    "tap",
+    "monitor",
+    "bench",
+    "doctor",
+    "models",
+)
 VERBS_OF_MODELS = ("list", "verify", "speed", "describe")
 
 
