@@ -6,7 +6,7 @@ CONTENTS := pyproject.toml scripts/setup.sh
 
 PROFILE ?= live
 
-.PHONY: run test test-all lint soak bench doctor train smoke plugin plugin-test clean
+.PHONY: run test test-all lint soak fuzz bench doctor train smoke plugin plugin-test clean
 
 run: $(VENV)/.stemd-run  ## install what is missing, then start the daemon
 	@$(BIN)/stemd run $(ARGS)
@@ -40,6 +40,10 @@ plugin-test: $(VENV)/.stemd-test  ## the plugin's tests: C++, mini-host, DawDrea
 
 soak: $(VENV)/.stemd-test  ## hours with faults on a schedule: MINUTES=120, a page in build/soak
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),120) $(ARGS)
+
+fuzz: $(VENV)/.stemd-test  ## coverage-guided fuzzing of what comes in: SURFACE=osc MINUTES=30
+	$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install "atheris>=3"
+	$(BIN)/python -m benchmarks.fuzz $(or $(SURFACE),all) --minutes $(or $(MINUTES),30) $(ARGS)
 
 clean:  ## everything that was made here; recordings stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

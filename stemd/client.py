@@ -32,6 +32,7 @@ from .keys import KeyStore, Pair, check_key, read_pair
 from .spec import OPUS_FRAME, STEMS
 from .wire import topics
 from .wire.messages import (
+    MAX_RATE_HZ,
     AudioMessage,
     Event,
     Features,
@@ -414,24 +415,36 @@ class Client:
         return True
 
     def _welcome(self, info: dict[str, Any]) -> None:
-        missing = [key for key in _NEEDED if key not in info]
-        if missing:
-            raise ProtocolError(f"welcome: got no {missing[0]}, expected a stemd of protocol 1")
+        for key in ("feeds", "features"):
+            names = info.get(key)
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise _foreign(key, names, "names")
+        if not info["feeds"]:
+            raise _foreign("feeds", [], "one or more")
+        for key, (low, high) in _NUMBERS.items():
+            value = info.get(key)
+            if type(value) is not int or not low <= value <= high:
+                raise _foreign(key, value, f"a whole number from {low} to {high}")
         self.info = {key: value for key, value in info.items() if key not in ("ok", "op", "id")}
 
     def _heard(self) -> None:
         self._last_heard_ns = time.monotonic_ns()
 
 
-_NEEDED = (
-    "feeds",
-    "samplerate",
-    "hop_length",
-    "latency",
-    "features",
-    "audio_port",
-    "features_port",
-)
+# What a welcome must say, and between what.
+_NUMBERS = {
+    "samplerate": (1, MAX_RATE_HZ),
+    "hop_length": (1, 1 << 16),
+    "latency": (0, 1 << 24),
+    "audio_port": (1, 65_535),
+    "features_port": (1, 65_535),
+}
+
+
+def _foreign(key: str, value: Any, expected: str) -> ProtocolError:
+    if value is None:
+        return ProtocolError(f"welcome: got no {key}, expected a stemd of protocol 1")
+    return ProtocolError(f"welcome.{key}: got {repr(value)[:60]}, expected {expected}")
 
 
 class _Stream:

@@ -573,7 +573,8 @@ class _Where:
         return self.complain(key, f"got {_shown(got)}, expected {expected}")
 
     def complain(self, key: str, sentence: str) -> ConfigError:
-        return ConfigError(f"{self._place(key)}: {key}: {sentence}")
+        shown = "".join(c if c.isprintable() else "?" for c in key)  # TOML's may be any text
+        return ConfigError(f"{self._place(key)}: {shown[:SHOWN_CHARACTERS]}: {sentence}")
 
     def _place(self, key: str) -> str:
         plain = re.sub(r"\[\d+\]", "", key)
@@ -705,7 +706,12 @@ def _value(hint: Any, value: Any, key: str, limits: Mapping[str, Any], where: _W
         low, high = limits["between"]
         if not low <= value <= high:  # also refuses nan
             raise where.error(key, value, f"a value from {low:g} to {high:g}")
-    return float(value) if hint is float else value
+    if hint is not float:
+        return value
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise where.error(key, value, "a number a float can hold") from error
 
 
 def _is_mapping(origin: Any) -> bool:
@@ -715,7 +721,8 @@ def _is_mapping(origin: Any) -> bool:
 def _choice(value: Any, choices: Sequence[Any], key: str, where: _Where) -> Any:
     if value in choices:
         return value
-    close = difflib.get_close_matches(str(value), [str(c) for c in choices], 1)
+    said = value if isinstance(value, str) else _shown(value)
+    close = difflib.get_close_matches(said, [str(c) for c in choices], 1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     raise where.error(key, value, "one of " + ", ".join(map(repr, choices)) + hint)
 
@@ -1048,7 +1055,8 @@ def split_endpoint(
         When it is neither.
     """
     host, _, port = endpoint.rpartition(":")
-    # isdigit alone is also true of digits int() does not read
-    if not host or not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65_535:
+    # isdigit alone is also true of digits int() does not read, and so is it of thousands of them
+    read = port.isascii() and port.isdigit() and len(port.lstrip("0")) <= 5
+    if not host or not read or not 1 <= int(port) <= 65_535:
         raise (where or _Where("endpoint", "")).error(key, endpoint, "host:port")
     return host.strip("[]"), int(port)

@@ -34,7 +34,7 @@ PROBE_TIMEOUT_S = 15.0  # a slow sound server takes seconds; a dead one for ever
 PROBE = (sys.executable, "-m", "stemd.sources.probe", "--json")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DEVICE = re.compile(r"[^\x00-\x1f\x7f]{0,120}")
+_DEVICE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,120}")
 
 Answer = dict[str, Any]
 Pending = Callable[[], Answer | None]  # asked again until it answers; never blocks
@@ -226,7 +226,11 @@ class Operations:
         if request.op == "subscribers":
             return self._subscribers()
         if request.op == "device":
-            return self._command(Command.DEVICE, _device(fields))
+            argument = _device(fields)
+            most = self._status.command.dtype["argument"].itemsize
+            if len(argument.encode()) > most:  # half of it would mean nothing to the daemon
+                raise ProtocolError(f"device: got names too long, expected {most} bytes at most")
+            return self._command(Command.DEVICE, argument)
         argument = ""
         if request.op in ("model", "profile"):
             argument = str(fields.get("name"))

@@ -27,8 +27,11 @@ class Hatch:
         self._torn = True
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Hand a message over; False when the other end has taken none for too long."""
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        """Hand a message over; False when it is no message, or none was taken for too long."""
+        try:
+            line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        except RecursionError:  # what could be read could yet be too deep to be written
+            return False
         if len(self._out) + len(line) > MAX_WAITING_BYTES or len(line) > MAX_LINE_BYTES:
             return False
         self._out += b"\n" + line if self._torn else line
@@ -59,6 +62,6 @@ class Hatch:
 def _decoded(line: bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

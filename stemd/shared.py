@@ -132,5 +132,8 @@ def text(value: bytes) -> str:
 
 
 def encode(value: str, size: int) -> bytes:
-    """Encode for a fixed-width text field without cutting a character in half."""
-    return value.encode()[:size].decode("utf-8", "ignore").encode()
+    """Encode for a fixed-width text field without cutting a character in half.
+
+    Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes a question mark.
+    """
+    return value.encode("utf-8", "replace")[:size].decode("utf-8", "ignore").encode()

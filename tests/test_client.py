@@ -371,6 +371,24 @@ def test_somebody_else_there_is_a_sentence():
         stemd.client.connect(control_port=daemon.control_port)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("feeds", 3, "welcome.feeds: got 3, expected names"),
+        ("feeds", [], r"welcome.feeds: got \[\], expected one or more"),
+        ("features", [1], r"welcome.features: got \[1\], expected names"),
+        ("samplerate", "fast", "welcome.samplerate: got 'fast', expected a whole number from 1"),
+        ("latency", -1, "welcome.latency: got -1, expected"),
+        ("audio_port", 70_000, "welcome.audio_port: got 70000, expected"),
+    ],
+)
+def test_a_welcome_without_sense_is_a_sentence(key, value, complaint):
+    with mini_daemon() as daemon:
+        daemon.changes = {key: value}
+        with pytest.raises(ProtocolError, match=complaint):
+            stemd.client.connect(control_port=daemon.control_port)
+
+
 def test_wrong_names_are_sentences(daemon):
     with pytest.raises(StemdError, match="feed: got 'x', expected one of main"):
         stemd.client.connect(control_port=daemon.control_port, feed="x")

@@ -343,8 +343,12 @@ def test_any_override_is_a_config_or_a_config_error(overrides):
         f"version = {'9' * 5000}",  # more digits than Python reads
         f"version = 0x{'f' * 5000}",  # reads, but does not write
         f"feed = {'[' * 5000}{']' * 5000}",  # deeper than the parser's stack
+        f"profile = 0x{'f' * 5000}",
+        f"[source]\nkind = 0x{'f' * 5000}",
+        f"[[mapping]]\nsource = 'mix.level'\nosc = '/a'\noutput = [0x{'f' * 500}, 1]",
+        f"[osc]\ntargets = ['a:{'1' * 5000}']",
     ],
-    ids=["digits", "hex", "deep"],
+    ids=["digits", "hex", "deep", "choice", "literal", "float", "port"],
 )
 def test_monstrous_values_are_refused_in_one_sentence(tmp_path, content):
     with pytest.raises(ConfigError) as refused:
@@ -465,3 +469,11 @@ def test_loopback_asks_for_keys_when_told():
     assert config.zeromq_guarded
     assert config.inserts_guarded
     assert config.security.folder == Path("/somewhere/k")
+
+
+@pytest.mark.parametrize("key", ["a\\nb", "\\u0000", "x" * 500], ids=["line", "nul", "long"])
+def test_a_key_that_is_no_name_is_refused_in_one_line(tmp_path, key):
+    with pytest.raises(ConfigError, match="got an unknown key") as refused:
+        load_config(write(tmp_path, f'"{key}" = 1\n'))
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 700

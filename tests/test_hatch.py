@@ -50,3 +50,17 @@ def test_an_end_that_does_not_read_holds_nobody_up(ends):
     assert not here.send({"text": "x" * MAX_LINE_BYTES})
     there = Hatch(ends[1])
     assert len(there.receive()) > 10
+
+
+def test_what_is_nested_too_deep_is_passed_over(ends):
+    here, there = Hatch(ends[0]), Hatch(ends[1])
+    ends[0].send(b'\n{"op":' + b"[" * 20_000 + b"]" * 20_000 + b'}\n{"op":1}\n')
+    assert there.receive() == [{"op": 1}]
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert not here.send({"op": deep})
+    while deep:  # taken apart by hand: Python would do it without an end, too
+        deep = deep.pop()
+    assert here.send({"op": 2})
+    assert there.receive() == [{"op": 2}]

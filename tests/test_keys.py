@@ -211,6 +211,8 @@ def test_what_is_a_key():
     assert check_key(KNOWN) == KNOWN
     assert not is_key(KNOWN[:-1] + "'")
     assert not is_key("")
+    assert is_key("%nSc0" * 8)  # the largest four bytes
+    assert not is_key("%nSc1" * 8)  # more than four bytes hold: ZeroMQ refuses it
     assert Pair("a", "b") == Pair("a", "b")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from .browser import Browser
 from .guard import Guard, is_loopback
@@ -18,6 +19,7 @@ from .guard import Guard, is_loopback
 MAX_CONNECTIONS = 128  # of all kinds; a browser opens six while it loads the page
 BACKLOG = 32  # taken at once, so many more there may be for a moment
 MAX_MESSAGE_BYTES = 8192
+LOG = "stemd.console"
 IDLE_S = 15.0  # a connection that asks nothing is closed
 HEARTBEAT_S = 15.0  # a browser that went without a word is noticed
 
@@ -73,6 +75,9 @@ class Server:
         self.browsers: list[Browser] = []
         self.refused = 0
         self._closed = (0, 0)  # sent and dropped by those who left
+        self._log = logging.Logger(LOG, logging.ERROR)
+        self._log.parent = logging.getLogger(LOG)
+        self._log.addFilter(self._is_ours)
         self._silent: dict[Any, float] = {}  # connections that asked nothing yet, and until when
 
     @property
@@ -100,7 +105,11 @@ class Server:
         app.router.add_get("/bundle.zip", self._download)
         app.router.add_get("/{name:[a-z.-]*}", self._file)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=IDLE_S
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=IDLE_S,
+            logger=self._log,
         )
         await self._runner.setup()
         serve = self._runner.server
@@ -134,6 +143,14 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def _is_ours(self, record: logging.LogRecord) -> bool:
+        """Whether a line of the log is about us; what is no request is only counted."""
+        error = record.exc_info[1] if record.exc_info else None
+        # aiohttp quotes an Expect header that is no text, and cannot.
+        foreign = isinstance(error, http_exceptions.HttpProcessingError | UnicodeEncodeError)
+        self.refused += foreign
+        return not foreign
+
     @web.middleware
     async def _judge(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self._silent.pop(request.protocol, None)
@@ -147,6 +164,8 @@ class Server:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = web.Response(status=error.status, text=f"{error.status}\n")
+            except ConnectionError:  # gone in the middle: nobody is there to be told
+                answer = web.Response(status=400)
         if not answer.prepared:
             answer.headers.update(HEADERS)
         return answer

@@ -108,7 +108,7 @@ def _before(path: Path) -> dict[str, Any]:
         return {}
     try:
         before = json.loads(card.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{card}: got {error}, expected JSON; mend or remove it") from error
     if not isinstance(before, dict):
         raise ModelError(f"{card}: got {type(before).__name__}, expected an object")

@@ -184,6 +184,9 @@ class JitterBuffer:
     ) -> Piece:
         piece = Piece(self.position, n, block, first_ns, lost, recovered)
         self.position += n
+        # A sender whose blocks overlap: what lies behind us now will never be played.
+        for behind in [p for p in self._blocks if p < self.position]:
+            del self._blocks[behind]
         self._last_ns = first_ns + n * 1_000_000_000 // self._rate
         self._asked.pop(piece.position, None)
         return piece

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from stemd.spec import N_CHANNELS, PROFILES, STEMS, StreamSpec
 CONTRACT = 1
 SELFTEST_FRAMES = 8
 SELFTEST_BINS = 64  # every 64th bin is stored
+MOST_MASK = 1e6  # of a self-test: far beyond what a mask is, and still a number to subtract from
+MOST_STATE = 1 << 24  # values of all states of a feed; released models have thousands
+MAX_RANK = 8
+SHOWN_CHARACTERS = 120  # of a wrong value; the rest of a long one tells nobody anything
 
 _JSON_TYPES: dict[str, type] = {
     "contract": int,
@@ -59,9 +64,11 @@ def load_card(path: Path) -> dict[str, Any]:
         text = card_path.read_text("utf-8")
     except OSError as error:
         raise ModelError(f"{card_path}: got no readable file, expected the model's card") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{card_path}: got {error}, expected UTF-8") from error
     try:
         card = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{card_path}: got {error}, expected JSON") from error
     where = card_path.name
     if not isinstance(card, dict):
@@ -71,16 +78,19 @@ def load_card(path: Path) -> dict[str, Any]:
             raise ModelError(f"{where}.{field}: got nothing, expected {kind.__name__}")
         # bool is an int to Python, not to us
         if type(card[field]) is not kind:
-            raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {kind.__name__}")
+            got = _shown(card[field])
+            raise ModelError(f"{where}.{field}: got {got}, expected {kind.__name__}")
     _expect(where, card, "contract", CONTRACT)
     _expect(where, card, "name", path.stem)
     _expect(where, card, "channels", N_CHANNELS)
     _expect(where, card, "stems", list(STEMS))
     if card["masks"] not in ("real", "complex"):
-        raise ModelError(f"{where}.masks: got {card['masks']!r}, expected 'real' or 'complex'")
+        got = _shown(card["masks"])
+        raise ModelError(f"{where}.masks: got {got}, expected 'real' or 'complex'")
     rates = card["samplerates"]
     if not rates or not all(type(rate) is int and rate > 0 for rate in rates):
-        raise ModelError(f"{where}.samplerates: got {rates}, expected a list of rates in Hz")
+        got = _shown(rates)
+        raise ModelError(f"{where}.samplerates: got {got}, expected a list of rates in Hz")
     _check_states(where, card["states"])
     for field in _TRAINING_FIELDS:
         if field not in card["training"]:
@@ -100,7 +110,8 @@ def check_stream(path: Path, card: dict[str, Any], spec: StreamSpec) -> None:
     _expect(where, card, "lookahead_frames", spec.lookahead_hops)
     if spec.samplerate not in card["samplerates"]:
         raise ModelError(
-            f"{where}.samplerates: got {card['samplerates']}, expected {spec.samplerate} among them"
+            f"{where}.samplerates: got {_shown(card['samplerates'])}, "
+            f"expected {spec.samplerate} among them"
         )
 
 
@@ -109,7 +120,7 @@ def check_digest(path: Path, card: dict[str, Any]) -> None:
     where, digest = path.with_suffix(".json").name, digest_of(path)
     if card["sha256"] != digest:
         raise ModelError(
-            f"{where}.sha256: got {card['sha256']!r}, expected {digest!r} of {path.name}"
+            f"{where}.sha256: got {_shown(card['sha256'])}, expected {digest!r} of {path.name}"
         )
 
 
@@ -135,38 +146,56 @@ def profile_of(path: Path, card: dict[str, Any]) -> str:
             return name
     known = ", ".join(f"{p.n_fft} {p.hop_length} {p.window} ({n})" for n, p in PROFILES.items())
     raise ModelError(
-        f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {got[0]} {got[1]} "
-        f"{got[2]}, expected one of {known}"
+        f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {_shown(got)}, "
+        f"expected one of {known}"
     )
 
 
 def _expect(where: str, card: dict[str, Any], field: str, wanted: object) -> None:
     if card[field] != wanted:
-        raise ModelError(f"{where}.{field}: got {card[field]!r}, expected {wanted!r}")
+        raise ModelError(f"{where}.{field}: got {_shown(card[field])}, expected {wanted!r}")
+
+
+def _shown(value: object) -> str:
+    """A wrong value, short enough for a sentence."""
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
 
 
 def _check_states(where: str, states: list[Any]) -> None:
-    names = set()
+    names = {"mix"}  # which is what every model is given
+    values = 0
     for index, state in enumerate(states):
         at = f"{where}.states[{index}]"
         if not isinstance(state, dict) or type(state.get("name")) is not str:
-            raise ModelError(f"{at}: got {state!r}, expected an object with name and shape")
+            raise ModelError(f"{at}: got {_shown(state)}, expected an object with name and shape")
         shape = state.get("shape")
         if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-            raise ModelError(f"{at}.shape: got {shape!r}, expected a list of positive integers")
+            got = _shown(shape)
+            raise ModelError(f"{at}.shape: got {got}, expected a list of positive integers")
+        if len(shape) > MAX_RANK:
+            raise ModelError(f"{at}.shape: got {len(shape)} axes, expected {MAX_RANK} at most")
+        values += math.prod(shape)
+        if values > MOST_STATE:
+            raise ModelError(f"{at}.shape: got {_shown(shape)}, expected {MOST_STATE} values "
+                             "at most of all states")  # fmt: skip
         if state["name"] in names:
-            raise ModelError(f"{at}.name: got {state['name']!r} twice, expected different names")
+            got = _shown(state["name"])
+            raise ModelError(f"{at}.name: got {got} twice, expected different names")
         names.add(state["name"])
 
 
 def _check_selftest(where: str, selftest: dict[str, Any]) -> None:
     if selftest.get("frames") != SELFTEST_FRAMES:
         raise ModelError(
-            f"{where}.selftest.frames: got {selftest.get('frames')!r}, expected {SELFTEST_FRAMES}"
+            f"{where}.selftest.frames: got {_shown(selftest.get('frames'))}, "
+            f"expected {SELFTEST_FRAMES}"
         )
     masks = selftest.get("masks")
     if not isinstance(masks, list) or not all(type(m) in (int, float) for m in masks):
         raise ModelError(f"{where}.selftest.masks: got {type(masks).__name__}, expected numbers")
+    if not all(-MOST_MASK <= m <= MOST_MASK for m in masks):  # also refuses nan
+        raise ModelError(f"{where}.selftest.masks: got no mask, expected numbers around 0 and 1")
 
 
 def selftest_input(shape: tuple[int, ...], step: int) -> npt.NDArray[np.float32]:

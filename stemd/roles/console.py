@@ -152,7 +152,7 @@ class Console:
 
     def ask(self, browser: Browser, fields: dict[str, Any]) -> None:
         """What a browser wants: to look, to listen, or something of the daemon."""
-        op, request_id = fields.get("op"), fields.get("id")
+        op, request_id = fields.get("op"), _id(fields.get("id"))
         if not browser.allowed() or len(self._asked) >= MAX_ASKED:
             self._section["refused"] += 1
             browser.tell(_refusal(request_id, "requests: got too many, expected fewer"))
@@ -169,7 +169,8 @@ class Console:
             if not self._forward(browser, fields):
                 browser.tell(_refusal(request_id, "publish: got no answer, expected one soon"))
         else:
-            browser.tell(_refusal(request_id, f"op: got {str(op)[:40]!r}, expected another"))
+            got = repr(op[:40]) if isinstance(op, str) else type(op).__name__
+            browser.tell(_refusal(request_id, f"op: got {got}, expected another"))
 
     async def bundle(self) -> tuple[str, bytes]:
         """The diagnostic bundle."""
@@ -266,7 +267,7 @@ class Console:
     def _forward(self, browser: Browser, fields: dict[str, Any]) -> bool:
         # Who knows the token may do what this machine may.
         local = browser.local or bool(self._config.console.token)
-        request_id = fields.pop("id", None)
+        request_id = _id(fields.pop("id", None))
         return self._send(fields, browser, request_id, local)
 
     def _send(
@@ -331,6 +332,11 @@ def _list(browsers: list[Browser]) -> list[dict[str, Any]]:
         }
         for one in browsers
     ]
+
+
+def _id(said: Any) -> Any:
+    """What comes back with an answer; what is nested, perhaps without end, does not."""
+    return said if isinstance(said, str | int | float) else None
 
 
 def _refusal(request_id: Any, why: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def turn_back(status: Status, feeds: Sequence[str], knobs: Any) -> list[str]:
     for name, feed, source, place in _places(feeds):
         try:
             value = check_value(name, float(knobs[name][feeds[feed]][place]))
-        except (KeyError, TypeError, ValueError):  # ProtocolError is a ValueError
+        except (KeyError, TypeError, ValueError, OverflowError):  # ProtocolError is a ValueError
             continue
         if abs(value - desk.value(name, feed, source)) > 1e-5:
             settings.append(Setting(name, feed, source, value))

@@ -66,7 +66,7 @@ def finish(directory: Path) -> None:
 
     Raises
     ------
-    OSError, ValueError, KeyError, TypeError
+    OSError, RuntimeError, ValueError, KeyError, TypeError, ArithmeticError
         When the folder does not hold what a take holds, or the disk is full.
     """
     take = json.loads((directory / TAKE).read_text("utf-8"))
@@ -110,7 +110,7 @@ def events_of(path: Path) -> Iterator[dict[str, Any]]:
         for line in lines:
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and {"t", "feed", "source", "kind", "value"} <= {*event}:
                 yield event

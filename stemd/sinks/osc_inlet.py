@@ -216,6 +216,7 @@ class OscInlet:
         self._complained_at = now
         if self._complaints >= 1.0:
             self._complaints -= 1.0
+            why = "".join(c if c.isprintable() else "?" for c in why)  # it may quote what came
             where, _, _ = why.partition(": ")
             self.send(osc.message(self._error, where[:120], why[:240]), peer)
 

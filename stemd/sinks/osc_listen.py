@@ -164,7 +164,12 @@ class OscListeners:
             self.refused += 1
             return
         verb, address = command.get("COMMAND"), command.get("DATA")
-        if verb not in ("LISTEN", "IGNORE") or address not in self._offered:
+        # What is no text cannot be looked up either: lists have no hash.
+        if (
+            verb not in ("LISTEN", "IGNORE")
+            or not isinstance(address, str)
+            or address not in self._offered
+        ):
             self.refused += 1
             return
         before = len(one.wanted)
@@ -202,4 +207,7 @@ def _is_ours(request: Request) -> bool:
     origins: Sequence[str] = [
         value.decode("latin-1") for name, value in request.extra_headers if name == b"origin"
     ]
-    return all(urllib.parse.urlsplit(origin).hostname in LOCAL for origin in origins)
+    try:
+        return all(urllib.parse.urlsplit(origin).hostname in LOCAL for origin in origins)
+    except ValueError:  # "http://[" is no address
+        return False

@@ -225,7 +225,7 @@ def finish_take(directory: Path) -> bool:
     """Write a take's exports; False where that cannot be done now."""
     try:
         finish(directory)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, ArithmeticError):
         return False
     return True
 

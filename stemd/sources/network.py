@@ -40,6 +40,8 @@ PER_ROUND = 256  # datagrams and messages each, so that a flood leaves time to p
 WAIT_S = 0.02  # without anything to do
 LATE_LOOK_S = 3e-3  # what is read then says nothing of the network
 HELLOS_PER_S = 20.0
+MOST_COUNTED = (1 << 63) - 1  # what the status holds
+MAX_COUNTED = 256  # names whose counts go on when they come back
 RECEIVE_BYTES = 1 << 20
 EXPEDITED = 0xB8
 STATUS_S = 0.2
@@ -259,7 +261,7 @@ class NetworkSource:
         key = secrets.token_bytes(32) if self._guard is not None else b""
         if hello.transport == "tcp":
             key = b""  # the connection itself is sealed, or nothing is
-        counts = self._counts.setdefault(hello.name, Counts())
+        counts = self._counts_of(hello.name)
         one = Inbound(hello, session, key, self._network, counts)
         one.route, one.identity = route, identity
         self._senders[session] = one
@@ -269,6 +271,14 @@ class NetworkSource:
             self._section["admissions"][feed] += 1
         names = ",".join(self._config.feed[i].name for i in feeds)
         return Welcome(session, key, self._network.port, names)
+
+    def _counts_of(self, name: str) -> Counts:
+        """Of a sender since the daemon started; who was away longest is forgotten."""
+        counts = self._counts.pop(name, None) or Counts()
+        while len(self._counts) >= MAX_COUNTED:
+            del self._counts[next(iter(self._counts))]
+        self._counts[name] = counts
+        return counts
 
     def _feeds_for(self, hello: Hello) -> list[int]:
         """Feeds that name this sender; else one that names none and is free."""
@@ -407,7 +417,9 @@ class NetworkSource:
         uncertain_s = one.offset.uncertainty_s(now_ns) if one.offset.known else 0.0
         section["offset_error_ms"][feed] = uncertain_s * 1e3
         for name, value in vars(counts).items():
-            section[name + "_by_feed" if name == "flooded" else name][feed] = value
+            # A sender may jump through all the positions there are, again and again.
+            told = min(value, MOST_COUNTED)
+            section[name + "_by_feed" if name == "flooded" else name][feed] = told
 
 
 def _identity(frame: Any) -> str:

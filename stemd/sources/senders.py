@@ -34,6 +34,7 @@ GONE_S = 3.0  # without a word
 ALLOWED = 6.0  # times the datagrams its blocks need: copies sent again, bursts; beyond is a flood
 BURST_S = 1.0
 FIRST_PINGS, QUICK_S, PING_S = 8, 0.1, 1.0
+ABSURD_NS = 60_000_000_000  # a first sample so far from when it must have been is not believed
 FIFO_S = 0.5
 CUSHION_BLOCKS = 2.0  # of the larger of both blocks, between two senders' clocks
 
@@ -169,10 +170,11 @@ class Inbound:
             counts.recovered += piece.recovered
             counts.lost += piece.lost
             self._in_hole = False
+        first_ns = round((now_s - self.playout.delay_s) * 1e9) - self.block_ns
         if self.offset.known:
-            first_ns = piece.first_ns - self.offset.offset_ns
-        else:
-            first_ns = round((now_s - self.playout.delay_s) * 1e9) - self.block_ns
+            told_ns = piece.first_ns - self.offset.offset_ns
+            if abs(told_ns - first_ns) < ABSURD_NS:
+                first_ns = told_ns
         return samples, first_ns, piece.lost, seam
 
     _in_hole = False

@@ -24,7 +24,7 @@ from .plugin import (
     Header,
     Hello,
     Type,
-    decode_fields,
+    decode_welcome,
     default_endpoint,
     discovery_file,
     encode_hello,
@@ -62,7 +62,7 @@ def find_key(session: int = 0) -> str:
 def _discovered(session: int, name: str) -> str:
     try:
         return str(json.loads(discovery_file(session).read_text("utf-8"))[name])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
@@ -306,7 +306,7 @@ class InsertClient:
 
     def _take(self, header: Header, payload: bytes) -> None:
         if header.type is Type.WELCOME:
-            self.welcome = decode_fields(payload)
+            self.welcome = decode_welcome(payload)
         elif header.type is Type.ERROR:
             self.error = payload.decode("utf-8", "replace")
             self._answered_ns = header.t_ns

@@ -21,6 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 
 EVENT = struct.Struct("<IIff")  # kind, count, strength, 0.0
 EVENT_ONSET = 1
+MAX_RATE_HZ = 768_000  # no converter is faster
 _F32 = np.dtype("<f4")
 
 
@@ -83,6 +84,12 @@ def decode_audio(frames: Sequence[bytes]) -> AudioMessage:
     if kind != "a":
         raise ProtocolError(f"topic: got {topic!r}, expected audio")
     _floats(header, len(payload), header.n_channels * header.n_frames)
+    if header.n_frames < 1:
+        raise ProtocolError("header.n_frames: got 0, expected 1 or more")
+    if not 1 <= header.rate_nominal <= MAX_RATE_HZ:
+        raise ProtocolError(
+            f"header.rate_nominal: got {header.rate_nominal} Hz, expected 1 to {MAX_RATE_HZ}"
+        )
     if header.layout != PLANAR:
         raise ProtocolError(f"header.layout: got {header.layout}, expected {PLANAR} (planar)")
     samples = np.frombuffer(payload, _F32).reshape(header.n_channels, header.n_frames)

@@ -29,6 +29,7 @@ SAMPLE_BYTES = 4  # float32
 MAX_FRAMES = 8192  # of one AUDIO or STEMS message
 MAX_TEXT = 1024  # bytes of HELLO, WELCOME, ERROR
 MAX_NAME = 64  # bytes of an instance's name
+MAX_WELCOME_FRAMES = 1 << 23  # a latency, or frames on their way: 40 s at 192 kHz
 MAX_POSITION = 1 << 62  # sums of a position and lengths stay 64-bit numbers
 MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_FRAMES * AUDIO_CHANNELS * SAMPLE_BYTES  # of what comes in
 MAX_SESSION = 15
@@ -196,6 +197,20 @@ def decode_hello(payload: Any) -> Hello:
         _number(fields, "offline", 0, 1) == 1,
         name.encode()[:MAX_NAME].decode("utf-8", "ignore"),
     )
+
+
+def decode_welcome(payload: Any) -> dict[str, str]:
+    """The daemon's answer to HELLO: every length in it is a number of frames that can be.
+
+    Raises
+    ------
+    ProtocolError
+        When one is missing or impossible.
+    """
+    fields = decode_fields(payload)
+    for key in ("algorithmic", "minimum", "credit"):
+        _number(fields, key, 0, MAX_WELCOME_FRAMES)
+    return fields
 
 
 def _number(fields: Mapping[str, str], key: str, low: int, high: int) -> int:

@@ -20,6 +20,7 @@ BUDGET_BLOCKS = 3
 # Two clocks that never meet drift apart by less than this; see Freshness.
 DRIFT = 200e-6
 MAX_RELAX_NS = 10_000_000
+MAX_FILLED_BLOCKS = 65_536  # of one hole: minutes of the shortest hops, and bounded memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,8 @@ class Assembler:
             flags |= FLAG_DISCONTINUITY
         else:
             gap = header.sample_pos - self._next_pos
-            if 0 < gap <= self._fill_s * header.rate_nominal:
+            short = 0 < gap <= self._fill_s * header.rate_nominal
+            if short and gap <= MAX_FILLED_BLOCKS * header.n_frames:
                 self._fill(header, gap)
             elif gap:
                 flags |= FLAG_DISCONTINUITY

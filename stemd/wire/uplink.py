@@ -366,6 +366,8 @@ def decode_welcome(fields: Mapping[str, str]) -> Welcome:
         session = int(fields.get("session", "")[:20])
     except ValueError as error:
         raise ProtocolError(f"welcome: got {error}, expected a session and a key") from error
+    if not 0 <= session < 1 << 64:
+        raise ProtocolError(f"session: got {session}, expected 0 to 2^64 - 1")
     if len(key) not in (0, 32):
         raise ProtocolError(f"key: got {len(key)} bytes, expected 32")
     return Welcome(session, key, _number(fields, "port", 0, 65_535), fields.get("feeds", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import socket
 import time
 import zipfile
@@ -13,7 +14,7 @@ import aiohttp
 import pytest
 
 from stemd.console.guard import Guard
-from stemd.console.server import BACKLOG, MAX_CONNECTIONS, MAX_MESSAGE_BYTES
+from stemd.console.server import BACKLOG, LOG, MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Server
 from tests.sinks.support import wait_until
 
 from .conftest import TOKEN
@@ -265,3 +266,49 @@ def test_nobody_may_guess_often():
     assert not guard.accepts(TOKEN)  # not even the right one, for a moment
     time.sleep(0.7)
     assert guard.accepts(TOKEN)
+
+
+def test_a_token_that_is_no_text_is_a_wrong_one():
+    guard = Guard(TOKEN, 1)
+    assert not guard.accepts("\ud800")
+    assert not guard.admits({guard.cookie: "\udcff"})  # as headers with the byte 255 are read
+    assert guard.admits({guard.cookie: guard.pass_})
+
+
+def test_half_a_character_as_token_is_a_wrong_token(locked):
+    headers = {"Content-Type": "application/json"}
+    body = b'{"token": "\\ud800"}'
+    assert run(status(locked, "POST", "session", data=body, headers=headers)) == 401
+
+
+def test_an_id_without_end_does_not_come_back(console):
+    async def talk():
+        async with aiohttp.ClientSession() as session, await socket_of(session, console) as ws:
+            await ws.send_str(f'{{"op": "x", "id": {"[" * 900}{"]" * 900}}}')
+            assert (await told(ws, "reply"))["id"] is None
+
+    run(talk())
+
+
+def test_bytes_that_are_no_request_are_counted_and_fill_no_log():
+    async def talk():
+        server = Server(Guard("", 1), 1, lambda browser: None, lambda browser, fields: None, None)
+        await server.open("127.0.0.1", 0)
+        port = server._sockets[0].sockets[0].getsockname()[1]
+        for nonsense in (b"\xff\xfe\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(nonsense)
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+            writer.close()
+        await server.close()
+        return server.refused
+
+    logger, said = logging.getLogger(LOG), []
+    handler = logging.Handler()
+    handler.emit = said.append
+    logger.addHandler(handler)
+    try:
+        assert run(talk()) > 0
+    finally:
+        logger.removeHandler(handler)
+    assert said == []

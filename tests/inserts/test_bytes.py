@@ -26,6 +26,7 @@ from stemd.wire.plugin import (
     Type,
     decode_fields,
     decode_hello,
+    decode_welcome,
     encode_hello,
     pack_header,
     unpack_message,
@@ -191,3 +192,20 @@ def test_the_page_has_the_header_and_every_type():
     for kind in Type:
         assert f"{int(kind)} {kind.name}" in chapter
     assert str(MAX_FRAMES) in chapter
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("algorithmic=", "algorithmic: got , expected 0 to 8388608"),
+        ("minimum=x", "minimum: got x"),
+        ("credit=99999999", "credit: got 99999999"),
+    ],
+)
+def test_a_welcome_without_sense_is_refused_with_a_sentence(line, complaint):
+    good = b"algorithmic=512\nminimum=700\ncredit=9000\n"
+    assert decode_welcome(good)["minimum"] == "700"
+    with pytest.raises(ProtocolError, match=complaint):
+        decode_welcome(good + line.encode())
+    with pytest.raises(ProtocolError, match="algorithmic: got none"):
+        decode_welcome(b"")

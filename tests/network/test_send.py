@@ -9,12 +9,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from stemd.wire.uplink import Encoding, Type, pack_header
+from stemd.config import build_config
+from stemd.sources.network import MAX_COUNTED, NetworkSource
+from stemd.status import Status
+from stemd.wire.uplink import (
+    Encoding,
+    Hello,
+    Type,
+    encode_times,
+    pack_header,
+    unpack_header,
+)
 
 from .support import Box, Ear, Program, Sender, until
 
@@ -218,3 +229,86 @@ def test_a_box_that_was_killed_is_found_again():
         one.end()
         if sender is not None:
             assert sender.end() == 0
+
+
+def test_senders_with_ever_new_names_are_not_all_remembered():
+    status = Status.create(1)
+    source: Any = NetworkSource(build_config({"source": {"kind": "network"}}), status.network)
+    one = source._counts_of("pi")
+    one.seams = 3
+    for i in range(MAX_COUNTED - 1):
+        source._counts_of(f"x{i}")
+    assert source._counts_of("pi") is one  # it is the newest now
+    for i in range(MAX_COUNTED):
+        source._counts_of(f"y{i}")
+    assert len(source._counts) == MAX_COUNTED
+    assert source._counts_of("pi").seams == 0
+    source.close()
+    status.close()
+
+
+def inbound(status: Any) -> tuple[Any, Any, Callable[..., None]]:
+    """A box without sockets, a sender in it, and the sender's voice."""
+    source: Any = NetworkSource(build_config({"source": {"kind": "network"}}), status.network)
+    hello = Hello("pi", 48_000, 1, 256, Encoding.S16, "udp")
+    welcome = source._admit(hello, b"", "", time.monotonic())
+    one = source._senders[welcome.session]
+    counter = iter(range(1 << 20))
+
+    def say(kind: Type, payload: bytes, at_s: float, **fields: Any) -> None:
+        data = pack_header(kind, session=one.session, counter=next(counter), **fields) + payload
+        one.receive(unpack_header(data), data, at_s, True)
+
+    return source, one, say
+
+
+def audio(say: Callable[..., None], position: int, frames: int, at_s: float, t_ns: int) -> None:
+    """A block of silence."""
+    payload = bytes(2 * frames)
+    say(Type.AUDIO, payload, at_s, t_ns=t_ns, position=position, channels=1,
+        encoding=Encoding.S16, frames=frames)  # fmt: skip
+
+
+def test_blocks_that_overlap_are_played_once_and_kept_no_longer():
+    status = Status.create(1)
+    source, one, say = inbound(status)
+    now_s, played = time.monotonic(), 0
+    until_s = now_s + 2.0
+    for n in range(0, 1024, 256):
+        audio(say, n, 256, now_s, 0)
+        audio(say, n + 100, 64, now_s, 0)
+        audio(say, n + 101, 3, now_s, 0)
+    while now_s < until_s:
+        now_s += 0.001
+        while (pulled := one.pull(now_s)) is not None:
+            assert len(pulled[0]) > 0
+            played += len(pulled[0])
+    assert played >= 1024
+    assert one.jitter.waiting == 0
+    source.close()
+    status.close()
+
+
+@pytest.mark.parametrize("t_ns", [0, 2**63 - 1, -(2**63)])
+def test_a_clock_that_cannot_be_is_not_believed(t_ns: int):
+    status = Status.create(1)
+    source, one, say = inbound(status)
+    now_s = time.monotonic()
+    say(Type.PONG, encode_times(round(now_s * 1e9), t_ns), now_s + 0.001, t_ns=t_ns)
+    assert one.offset.known
+    audio(say, 0, 256, now_s, -t_ns if t_ns > 0 else 0)
+    pulled = one.pull(now_s + 0.5)
+    assert pulled is not None
+    assert abs(pulled[1] * 1e-9 - now_s) < 2.0
+    source.close()
+    status.close()
+
+
+def test_a_sender_that_jumps_for_ever_is_counted_as_far_as_there_are_numbers():
+    status = Status.create(1)
+    source, one, _ = inbound(status)
+    one.counts.lost = 1 << 64
+    source._tidy(time.monotonic())
+    assert status.network["lost"][0] == 2**63 - 1
+    source.close()
+    status.close()

@@ -68,6 +68,8 @@ NONSENSE = [
     b'{"version": 1, "knobs": {"gain": {"main": {"vocals": 1e9, "drums": "x", "bass": null}}}}',
     b'{"version": 1, "knobs": {"gain": {"main": {"vocals": NaN}}}, "overrides": ["zeromq.bind=0"]}',
     b" " * 2_000_000,
+    b'{"version": 1, "knobs": {"gain": {"main": {"vocals": 1' + b"0" * 400 + b"}}}}",
+    b'{"version": 1, "preset": "\\ud800"}',
 ]
 
 

@@ -186,6 +186,20 @@ BAD_CARDS = [
         set_("states", [{"name": "mean", "shape": [258]}]),
         r"tiny\.onnx\.mean: got rank 3, expected 2",
     ),
+    (
+        set_("states", [{"name": "x", "shape": [1 << 20, 1 << 20]}]),
+        r"states\[0\]\.shape: got \[1048576, 1048576\], expected 16777216 values at most",
+    ),
+    (
+        set_("states", [{"name": "x", "shape": [1] * 99}]),
+        r"states\[0\]\.shape: got 99 axes, expected 8 at most",
+    ),
+    (
+        set_("states", [{"name": "mix", "shape": [1]}]),
+        r"states\[0\]\.name: got 'mix' twice, expected different names",
+    ),
+    (set_("license", ["x" * 9999]), r"license: got \['x{118}…, expected str"),
+    (lambda c: c["selftest"].update(masks=[10**400]), r"selftest\.masks: got no mask, expected"),
     (lambda c: c["selftest"].update(frames=9), r"selftest\.frames: got 9, expected 8"),
     (lambda c: c["selftest"].update(masks="no"), r"selftest\.masks: got str, expected numbers"),
     (lambda c: c["selftest"]["masks"].pop(), r"selftest\.masks: got 23 values, expected 24"),
@@ -274,3 +288,10 @@ def test_loading_a_model_leaves_the_threads_denormal_switch_alone(path, flushed)
         assert denormals_are_flushed() == flushed
     finally:
         flush_denormals(False)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", b"[" * 100_000], ids=["bytes", "deep"])
+def test_a_card_that_is_no_json_is_refused(path, content):
+    path.with_suffix(".json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"tiny\.json: got .*, expected (UTF-8|JSON)$"):
+        MaskNet(path, SPEC, "cpu")

@@ -7,6 +7,7 @@ import struct
 import time
 
 import numpy as np
+from pythonosc.osc_message import OscMessage
 
 from stemd.desk import Desk
 from stemd.sinks.osc import OscSink, Vitals
@@ -46,6 +47,7 @@ class Fuzz:
         assert inlet
         self._inlet = inlet
         self.replies = 0
+        self.complaints: list[tuple[str, str]] = []  # where, why
         inlet.send = self._take_reply  # type: ignore[method-assign]
         # Every sender is let in and has as many messages as it likes: the parser is what is tested.
         inlet._gate = _OpenGate()
@@ -59,23 +61,37 @@ class Fuzz:
         self.wrong = 0
         self.worst_s = 0.0
 
+    @property
+    def addresses(self) -> list[str]:
+        """All there are, and some patterns."""
+        return [*self._settings, *self._verbs, *self._patterns, *self._outgoing]
+
     def run(self, n: int) -> None:
         """So many packets, a hop and a service every thirty-two."""
         for _ in range(n):
             packet, is_wrong = self._packet()
-            before = self._inlet.errors
-            start = time.perf_counter()
-            self._inlet.take(packet, ("127.0.0.1", 5000 + self._random.randrange(5000)))
-            self.worst_s = max(self.worst_s, time.perf_counter() - start)
-            counted = self._inlet.errors - before
-            assert counted <= 1
-            assert counted == 1 or not is_wrong, packet
-            self.wrong += counted
-            self.sent += 1
+            counted = self.take(packet, 5000 + self._random.randrange(5000))
+            assert counted or not is_wrong, packet
             if self.sent % 32 == 0:
-                self.sink.write(self._hop)
-                self.sink.service()
-                self._inlet._messages = 0
+                self.serve()
+
+    def take(self, packet: bytes, port: int) -> bool:
+        """One datagram of whoever has this port; whether it was counted as wrong."""
+        before = self._inlet.errors
+        start = time.perf_counter()
+        self._inlet.take(packet, ("127.0.0.1", port))
+        self.worst_s = max(self.worst_s, time.perf_counter() - start)
+        counted = self._inlet.errors - before
+        assert counted <= 1
+        self.wrong += counted
+        self.sent += 1
+        return counted == 1
+
+    def serve(self) -> None:
+        """A hop, and what is due."""
+        self.sink.write(self._hop)
+        self.sink.service()
+        self._inlet._messages = 0
 
     def check(self) -> None:
         """Whatever came in, every knob stands where it may, and nothing is remembered for ever."""
@@ -104,6 +120,9 @@ class Fuzz:
     def _take_reply(self, packet: bytes, peer: object) -> None:
         for data in osc.messages(packet):
             osc.check_types(data)
+        if packet.startswith((b"/stemd/error\0", b"/stemd/fail\0")):
+            where, why = OscMessage(packet).params
+            self.complaints.append((where, why))
         self.replies += 1
 
     def _packet(self) -> tuple[bytes, bool]:

@@ -288,3 +288,16 @@ def test_a_peer_that_never_listens_is_forgotten(office):
 def test_a_taken_port_is_said_in_a_sentence(office):
     with pytest.raises(DeviceError, match=r"zeromq.control_port: got 127.0.0.1:\d+, which"):
         ControlServer(office.context, "127.0.0.1", office.server.port, office.operations.answer)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"name": "\ud800"}, "device: got no name"),  # half a character
+        ({"name": "𝄞" * 120, "host_api": "𝄞" * 120}, "device: got names too long, expected 600"),
+    ],
+)
+def test_a_device_the_daemon_could_not_read_is_refused(office, fields, complaint):
+    reply = office.ask(op="device", **fields)
+    assert reply["error"].startswith(complaint)
+    assert office.status.command["asked"] == 0

@@ -267,6 +267,7 @@ def test_bundles_work_and_time_tags_never_wait(say, status):
         (osc.string("/stemd/vocals/mute") + osc.string(",x"), "osc"),
         (osc.string("/stemd/vocals/mute") + osc.string("," + "[" * 3000 + "]" * 3000), "osc"),
         (b"no address", "osc"),
+        (osc.message("/no\nthing", 1), "/no?thing"),
     ],
 )
 def test_mistakes_are_answered_and_change_nothing(say, status, inlet, packet, where):
@@ -274,6 +275,7 @@ def test_mistakes_are_answered_and_change_nothing(say, status, inlet, packet, wh
     ((address, (place, why)),) = say(packet)
     assert (address, place) == ("/stemd/error", where)
     assert "got" in why
+    assert "\n" not in why
     assert inlet.errors == 1
     assert status.mixer == before
 

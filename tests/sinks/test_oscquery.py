@@ -258,6 +258,7 @@ def test_a_listener_hears_what_it_asked_for_as_it_changes(sink, listener, desk):
     [
         ("https://evil.example", RejectConnection),
         ("null", RejectConnection),
+        ("http://[", RejectConnection),  # no address at all
         ("http://127.0.0.1:8080", AcceptConnection),
     ],
 )
@@ -302,3 +303,13 @@ def test_nonsense_ends_or_is_counted(sink, listener, nonsense):
         time.sleep(0.002)
     assert listeners.refused or not len(listeners) or nonsense == b"\x82\x80"
     assert len(listeners) <= 1
+
+
+@pytest.mark.parametrize("address", [[], {}, ["/stemd/state"], 1, None])
+def test_what_is_no_address_is_refused_and_the_next_is_heard(sink, listener, address):
+    listener.say(Request("127.0.0.1", "/"))
+    listener.wait(AcceptConnection)
+    listener.command("LISTEN", address)
+    wait_until(lambda: sink._listeners.refused == 1, "the refusal", sink.service)
+    listener.command("LISTEN", "/stemd/vocals/onset/count")
+    wait_until(lambda: sink._listeners.outlets, "the next", sink.service)

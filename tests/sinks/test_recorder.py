@@ -373,3 +373,27 @@ def test_a_killed_recorder_leaves_files_that_play_and_its_successor_finishes_the
         assert zipfile.is_zipfile(first / "take.dawproject")
         it.until(lambda: len([*tmp_path.iterdir()]) == 2, 20.0, "a new take")
         assert np.all(np.diff(it.collect(0.3).hops["seq"]) == 1)
+
+
+@pytest.mark.parametrize(
+    ("take", "event"),
+    [
+        ({"samplerate": 0}, {}),
+        ({"samplerate": 1e400}, {}),
+        ({}, {"t": 10**400}),
+        ({}, {"t": 1e400}),
+        ({}, {"value": float("inf")}),
+        ({"tracks": 3}, {}),
+    ],
+)
+def test_a_take_without_sense_stays_unfinished(tmp_path: Path, take: Any, event: Any) -> None:
+    good = {"feeds": ["main"], "samplerate": 48_000, "tracks": ["bass"], "parts": [0],
+            "format": "wav", "finished": False}  # fmt: skip
+    note = {"t": 0.1, "feed": "main", "source": "bass", "kind": "note", "value": 40.0}
+    soundfile.write(tmp_path / "bass.wav", np.zeros((480, 2)), 48_000)
+    (tmp_path / "take.json").write_text(json.dumps({**good, **take}))
+    (tmp_path / "events.jsonl").write_text("[" * 100_000 + "\n" + json.dumps({**note, **event}))
+    assert not finish_take(tmp_path)
+    (tmp_path / "take.json").write_text(json.dumps(good))
+    (tmp_path / "events.jsonl").write_text("[" * 100_000 + "\n" + json.dumps(note))
+    assert finish_take(tmp_path)

@@ -177,3 +177,30 @@ def test_numbers_that_are_none_do_not_come_in(pipe: tuple[int, Connection]) -> N
 def test_without_a_pipe_the_stdin_source_says_what_it_needs() -> None:
     with pytest.raises(DeviceError, match="got 'stdin' without one, expected a pipe"):
         StdinSource(SourceConfig(kind="stdin", samplerate=48_000), 2, 256, None).open()
+
+
+def test_a_file_that_holds_less_than_it_says_ends(tmp_path: Path) -> None:
+    """Its header says half a second, and all the sound is gone."""
+    path = tmp_path / "a.flac"
+    config = SourceConfig(kind="file", path=str(path), pace="fast", loop=True)
+    soundfile.write(path, NOISE, 48_000, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:100])
+    source = FileSource(config, 2, 256)
+    source.open()
+    heard = Heard()
+    try:
+        assert source.run(heard, after(20)) is True
+    except DeviceError as error:
+        assert "expected a file that can be read to its end" in str(error)  # noqa: PT017
+    assert not heard.blocks
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("a.raw", 48_000), ("a.wav", 1), ("a.wav", 2_000_000_000)]
+)
+def test_what_cannot_be_played_is_refused(tmp_path: Path, name: str, rate: int) -> None:
+    path = tmp_path / name
+    soundfile.write(tmp_path / "b.wav", NOISE, rate)
+    (tmp_path / "b.wav").rename(path)
+    with pytest.raises(DeviceError, match=r"^source\.path: got .*, expected"):
+        FileSource(SourceConfig(kind="file", path=str(path)), 2, 256).open()

@@ -1,6 +1,7 @@
 """Topics and payloads, as bytes and from bytes."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemd.errors import ProtocolError
-from stemd.spec import SOURCES
+from stemd.spec import SOURCES, STEMS
 from stemd.wire import topics
 from stemd.wire.header import HEADER_BYTES, pack_header
 from stemd.wire.messages import (
@@ -20,6 +21,7 @@ from stemd.wire.messages import (
     encode_json,
     split_single,
 )
+from stemd.wire.receiver import Assembler, Counters, Freshness
 
 from .test_header import FIELDS
 
@@ -119,6 +121,11 @@ def test_an_onset_is_these_bytes():
         ([b"stemd/1/a/main/all/", header(), b"short"], "payload: got 5 bytes"),
         ([b"stemd/1/a/main/all/", header(dtype=2), bytes(2048)], "header.dtype: got 2"),
         ([b"stemd/1/a/main/all/", header(payload_bytes=4), bytes(4)], "512 float32"),
+        ([b"stemd/1/a/main/all/", header(n_frames=0, payload_bytes=0), b""], "n_frames: got 0"),
+        (
+            [b"stemd/1/a/main/all/", header(rate_nominal=2**32 - 1), bytes(2048)],
+            "rate_nominal: got 4294967295 Hz",
+        ),
     ],
 )
 def test_audio_that_does_not_add_up_is_refused(frames, complaint):
@@ -182,3 +189,17 @@ def test_what_is_no_json_object_is_refused(data):
 def test_json_comes_back(value):
     expected = {k: None if v in (float("inf"), -float("inf")) else v for k, v in value.items()}
     assert json.loads(encode_json(value)) == expected
+
+
+def test_a_hole_is_filled_in_a_bounded_number_of_blocks():
+    """A stream of one sample a block, which then jumps: a hole of many blocks, not of much time."""
+    counters = Counters()
+    freshness = Freshness(False, math.inf)
+    assembler = Assembler("main", STEMS, False, freshness, 1.0, counters)
+    for at, rate in ((0, 48_000), (100_000, 768_000), (100_011, 48_000)):
+        head = header(n_frames=1, n_channels=8, payload_bytes=32, sample_pos=at, rate_nominal=rate)
+        assembler.take([b"stemd/1/a/main/all/", head, bytes(32)])
+    blocks = list(iter(assembler.pop, None))
+    assert [block.filled for block in blocks] == [False, False, *[True] * 10, False]
+    assert blocks[1].lost == counters.lost == 99_999
+    assert counters.filled == 10

@@ -247,3 +247,9 @@ def test_the_page_has_the_header():
     assert layout == HEADER.format
     names = [name for _, name, _ in rows[:13]]
     assert names == ["magic", "version", *Header._fields]
+
+
+@pytest.mark.parametrize("session", ["-1", "18446744073709551616", "", "x", "1.5"])
+def test_a_welcome_whose_session_no_header_can_say_is_refused(session):
+    with pytest.raises(ProtocolError, match="session"):
+        decode_welcome({"session": session, "key": "", "port": "1"})

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that comes in; see benchmarks/README.md."""
