@@ -135,10 +135,10 @@ is_enough "$venv/bin/python" ||
     stop "$venv holds $("$venv/bin/python" --version), 3.11 is needed; run 'make clean' and again"
 
 target=(-e '.[daemon]')
-if [ "$purpose" = test ]; then target=(-e '.[daemon,media,test]'); fi
+if [ "$purpose" = test ]; then target=(-e '.[daemon,test]'); fi
 # The torch that made the released models. It comes with CUDA (2.7 GB) where pip finds no build for
 # processors alone (0.2 GB).
-if [ "$purpose" = train ]; then target=(-e '.[daemon,media,test,train]' "${TORCH:-torch==2.13.*}"); fi
+if [ "$purpose" = train ]; then target=(-e '.[daemon,test,train]' "${TORCH:-torch==2.13.*}"); fi
 say "installing stemd and its Python packages into $venv (the first time takes minutes)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${target[@]}"
 say "compiling the kernels, so that the first start is as quick as the next"

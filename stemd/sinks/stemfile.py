@@ -154,7 +154,7 @@ def write_stem_file(
         import av
     except ImportError as error:
         raise DeviceError(
-            "av: got no such package, expected it for stem files: pip install 'stemd[media]'"
+            "av: got no such package, expected it for stem files: pip install av"
         ) from error
 
     work = target.with_name(f".{target.name}.unfinished-{os.getpid()}")

@@ -88,7 +88,7 @@ def test_without_its_package_one_sentence_says_how_to_get_it(tmp_path: Path) -> 
     )
     assert ran.returncode == EXIT_DEVICE
     assert ran.stderr == (
-        "stemd: av: got no such package, expected it for stem files: pip install 'stemd[media]'\n"
+        "stemd: av: got no such package, expected it for stem files: pip install av\n"
     )
 
 
