@@ -275,11 +275,11 @@ def strangers(path: Path, known: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_what_is_imported_is_a_dependency(path):
-    assert strangers(path, declared("daemon", "media")) <= {"llvmlite"}  # numba's own, pinned by it
+    assert strangers(path, declared("daemon")) <= {"llvmlite"}  # numba's own, pinned by it
 
 
 def test_tests_import_only_what_make_test_installs():
-    known = declared("daemon", "media", "test") | {"mir-eval"}  # what needs it skips itself without
+    known = declared("daemon", "test") | {"mir-eval"}  # what needs it skips itself without
     for path in sorted((ROOT / "tests").rglob("*.py")):
         if "models" not in path.relative_to(ROOT).parts:  # skip themselves without torch
             assert strangers(path, known) == set(), path
