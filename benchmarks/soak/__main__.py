@@ -3,9 +3,11 @@
     python -m benchmarks.soak --minutes 120            # or: make soak MINUTES=120
     python -m benchmarks.soak --minutes 10 --every 15  # a fault each 15 s
 
-The page, its plots and the figures behind them go to --out (build/soak). As root it runs in network
-and mount namespaces of its own, so that the network can be cut and a disk be full; otherwise those
-two faults are left out and the page says so. Exit code 1: something did not recover, a recording
+The page, its plots and the figures behind them go to --out (build/soak). Where jackd is, the daemon
+listens to a sound server that can be torn out, else to the demo loop. As root it runs in network
+and mount namespaces of its own, so that the network can be cut and a disk be full; with --clock it
+also sets the machine's clock, an hour ahead and back. What cannot be done is left out, and the page
+says so. Exit code 1: something did not recover, a recording
 does not play, or a count does not add up.
 """
 
@@ -37,7 +39,7 @@ from stemd.status import State
 from tests.device.conftest import START_S, Running
 from tests.sinks.support import free_port, free_ports
 
-from .faults import FAULTS, NEEDS_NAMESPACE, Fault, Stage
+from .faults import FAULTS, NEEDS_CLOCK, NEEDS_DEVICE, NEEDS_NAMESPACE, Device, Fault, Stage
 from .report import write_report
 
 ROLES = ("capture", "separate", "publish", "record", "metrics")
@@ -53,6 +55,8 @@ def main() -> int:
     parser.add_argument("--profile", default="live")
     parser.add_argument("--out", type=Path, default=Path("build/soak"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clock", action="store_true", help="step this machine's clock, too")
+    parser.add_argument("--only", action="append", default=[], help="some faults, by name")
     options = parser.parse_args()
     if INSIDE not in os.environ and os.geteuid() == 0 and shutil.which("unshare"):
         return _inside(options.out)
@@ -83,8 +87,10 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     config = place / "soak.toml"
     metrics = free_port()
     audio, features, control, osc_in, osc_out = free_ports(5)
+    device = Device() if shutil.which("jackd") else None
+    heard = 'kind = "device"\ndevice = "feed"\ntimeline = "content"' if device else 'kind = "demo"'
     config.write_text(
-        f'profile = "{options.profile}"\n[source]\nkind = "demo"\n'
+        f'profile = "{options.profile}"\n[source]\n{heard}\n'
         f"[zeromq]\naudio_port = {audio}\nfeatures_port = {features}\ncontrol_port = {control}\n"
         f'[osc]\nlisten = "127.0.0.1:{osc_in}"\ntargets = ["127.0.0.1:{osc_out}"]\n'
         f"[metrics]\nenabled = true\nport = {metrics}\n"
@@ -92,7 +98,11 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         f'rotate_min = 1\nkeep_free_mb = 20\n[state]\nfile = "{place}/state.json"\n[mixer]\n'
     )
     models = _two_models(options.profile, place)
-    faults = [f for f in FAULTS if inside or f.name not in (*NEEDS_NAMESPACE, "full disk")]
+    cannot = () if inside else (*NEEDS_NAMESPACE, "full disk")
+    cannot += () if device else NEEDS_DEVICE
+    cannot += () if options.clock and os.geteuid() == 0 else NEEDS_CLOCK
+    faults = [f for f in FAULTS if f.name not in cannot]
+    faults = [f for f in faults if not options.only or f.name in options.only]
     daemon = Daemon(load_config(config), config_path=config)
     daemon.start()
     it = Running(daemon, control)
@@ -110,7 +120,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         it.until(lambda: it.status.state is State.RUNNING, START_S, "the start")
         it.until(lambda: it.status.metrics["ready"] and it.status.record["ready"], START_S, "all")
         sampler.start()
-        stage = Stage(it, config, disk, metrics, osc_in, models)
+        stage = Stage(it, config, disk, metrics, osc_in, models, device)
         end_s = time.monotonic() + 60 * options.minutes
         queue: list[Fault] = []
         it.collect(min(20.0, 6 * options.minutes))
@@ -127,6 +137,8 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     finally:
         stop.set()
         daemon.stop()
+        if device:
+            device.close()
     sampler.join(5.0)
     wrong += _left_behind(pids)
     played, broken = _recordings(disk / "takes")
@@ -140,7 +152,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         "profile": options.profile,
         "command": "python -m benchmarks.soak " + " ".join(sys.argv[1:]),
         "events": events,
-        "left_out": sorted({f.name for f in FAULTS} - {f.name for f in faults}),
+        "left_out": sorted(cannot),
         "series": series,
         "final": final,
         "recordings": played,
@@ -154,6 +166,7 @@ def _one(stage: Stage, fault: Fault, begin_s: float, wrong: list[str]) -> dict[s
     status = stage.it.status
     before = {k: int(status.separate[k]) for k in ("misses", "late", "lost_input", "hops")}
     overload = os.getloadavg()[0]
+    restarts = int(status.daemon["restarts"].sum())
     start_s = time.monotonic()
     failed = ""
     try:
@@ -163,6 +176,10 @@ def _one(stage: Stage, fault: Fault, begin_s: float, wrong: list[str]) -> dict[s
         wrong.append(f"{fault.name}: {failed}"[:200])
     took_s = time.monotonic() - start_s
     stage.it.collect(SETTLED_S)
+    if fault.restarts is not None:
+        restarts = fault.restarts
+    else:
+        restarts = int(status.daemon["restarts"].sum()) - restarts
     cost = {k: int(status.separate[k]) - before[k] for k in before}
     if took_s > fault.limit_s:
         wrong.append(f"{fault.name}: took {took_s:.1f} s, expected at most {fault.limit_s:g} s")
@@ -174,7 +191,7 @@ def _one(stage: Stage, fault: Fault, begin_s: float, wrong: list[str]) -> dict[s
         "until_s": time.monotonic() - begin_s,
         "took_s": took_s,
         "limit_s": fault.limit_s,
-        "restarts": fault.restarts,
+        "restarts": restarts,
         "machine_load": overload,
         "failed": failed,
         **cost,

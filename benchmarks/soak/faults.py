@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,34 @@ from stemd.errors import StemdError
 from stemd.status import State
 from stemd.wire.control import Setting
 from tests.device.conftest import Running
+from tests.servers import feeder, jack
 
 PATIENCE_S = 90.0
+
+
+class Device:
+    """A sound server that can be torn out, with a program that plays into it."""
+
+    def __init__(self) -> None:
+        self._playing = contextlib.ExitStack()
+        self._around = contextlib.ExitStack()
+        self._server = self._around.enter_context(jack(sync=False))
+        self._playing.enter_context(feeder(self._server))
+
+    def lose(self) -> None:
+        """As when somebody pulls the cable."""
+        self._playing.close()
+        self._server.kill()
+
+    def give_back(self) -> None:
+        """It is there again, under the same name."""
+        self._server.start()
+        self._playing.enter_context(feeder(self._server))
+
+    def close(self) -> None:
+        """No more sound."""
+        self._playing.close()
+        self._around.close()
 
 
 @dataclass
@@ -34,6 +61,7 @@ class Stage:
     metrics_port: int
     osc_port: int
     models: tuple[str, str]
+    device: Device | None = None
     turn: int = 0
 
     def well(self) -> bool:
@@ -78,6 +106,27 @@ def freeze(role: str) -> Callable[[Stage], None]:
         stage.until_well(f"hops after {role}")
 
     return fault
+
+
+def device_loss(stage: Stage) -> None:
+    """The device is gone for five seconds."""
+    assert stage.device is not None
+    stage.device.lose()
+    stage.it.until(lambda: stage.it.status.state is State.STALLED, PATIENCE_S, "a stall")
+    stage.it.collect(5.0)
+    stage.device.give_back()
+    stage.until_well("sound")
+
+
+def clock_steps(stage: Stage) -> None:
+    """The wall clock jumps an hour ahead, and two seconds later back to where it would be."""
+    wall_s, began_s = time.clock_gettime(time.CLOCK_REALTIME), time.monotonic()
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, wall_s + 3600.0)
+        stage.it.collect(2.0)
+    finally:
+        time.clock_settime(time.CLOCK_REALTIME, wall_s + time.monotonic() - began_s)
+    stage.until_well("hops")
 
 
 LISTENER = """
@@ -231,7 +280,9 @@ class Fault:
     name: str
     do: Callable[[Stage], None]
     limit_s: float  # injection included, where that takes time
-    restarts: int = 0  # processes it makes the daemon start again
+    restarts: int | None = (
+        0  # processes it makes the daemon start again; None: as often as it takes
+    )
     costs_audio: bool = False  # whether samples may be lost
 
 
@@ -253,5 +304,9 @@ FAULTS = (
     Fault("network cut for 2 s", network_cut, 10.0),
     Fault("20 000 packets of noise", bad_osc, 10.0),
     Fault("2 000 connections", thousands_of_connections, 15.0),
+    Fault("device loss for 5 s", device_loss, 20.0, None, True),
+    Fault("clock steps", clock_steps, 6.0),
 )
 NEEDS_NAMESPACE = ("network cut for 2 s",)
+NEEDS_DEVICE = ("device loss for 5 s",)
+NEEDS_CLOCK = ("clock steps",)

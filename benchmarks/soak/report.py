@@ -95,7 +95,7 @@ def _page(result: dict[str, Any], drawn: bool) -> list[str]:
             f"{total['lost_input']} |"
         )
     if result["left_out"]:
-        lines += ["", f"Left out, for want of rights: {', '.join(result['left_out'])}."]
+        lines += ["", f"Left out, for want of rights or parts: {', '.join(result['left_out'])}."]
     lines += ["", "| process | memory, MB: first, last | an hour, MB | handles, first, last |",
               "|---|---|---|---|"]  # fmt: skip
     for role in ROLES:
