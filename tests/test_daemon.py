@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 import stemd.client
+from benchmarks.kills import processes_of
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
@@ -191,6 +192,26 @@ def test_children_end_when_the_daemon_is_killed() -> None:
     daemon.kill()
     daemon.wait()
     wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float) -> None:
+    """They have not looked who their parent is yet."""
+    ports, _ = port_overrides()
+    command = [sys.executable, "-m", "stemd", "run", "--json"]
+    for setting in [*SRC, *ports]:
+        command += ["--set", setting]
+    daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        # itself, multiprocessing's tracker, three roles
+        wait_for(lambda: len(processes_of({daemon.pid})) >= 5, START_S, "children")
+        time.sleep(after_s)
+        daemon.kill()
+        daemon.wait()
+        wait_for(lambda: not processes_of({daemon.pid}), START_S, "the children's end")
+    finally:
+        for pid in processes_of({daemon.pid}):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_memory_of_a_daemon_killed_with_all_its_processes_is_swept(tmp_path: Path) -> None:
