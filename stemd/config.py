@@ -117,6 +117,10 @@ class ModelConfig:
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     # Share of a hop the model may take before older masks are used instead.
     deadline: float = field(default=0.8, metadata=_between(0.05, 4.0))
+    # All feeds quieter than `rest_below_db` (dBFS, peak) for this long, it rests until sound comes;
+    # 0: never. A minute: by then it has forgotten most of what it heard.
+    rest_after_s: float = field(default=0.0, metadata=_between(0.0, 3_600.0))
+    rest_below_db: float = field(default=-90.0, metadata=_between(-200.0, -60.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ _SECTIONS: dict[str, list[tuple[Any, ...]]] = {
         ("late", "<i8"),  # hops that went out with older masks or dry
         ("dry", "<i8"),  # of those, hops that went out dry
         ("skipped", "<i8"),  # frames the model never saw
+        ("resting", "<i8"),  # there is silence, and the model rests
+        ("rested", "<i8"),  # hops it did not hear because of that
         ("fits", "<i8"),  # network: feeds that are separated in time here, as measured; 0: no limit
         ("misses", "<i8"),  # hops ready more than one hop after their last sample came
         ("step_ns", "<i8"),  # the last hop's

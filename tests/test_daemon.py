@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 import stemd.client
+from benchmarks.kills import processes_of
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
@@ -26,7 +27,7 @@ from stemd.shared import PLACE, PREFIX, sweep
 from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
 from stemd.status import State
 
-from .device.conftest import START_S, port_overrides, running
+from .device.conftest import START_S, Running, port_overrides, running
 from .servers import wait_for
 
 SRC = ["source.kind=tone", "source.frequency_hz=330"]
@@ -135,6 +136,37 @@ def test_a_file_played_to_its_end_ends_the_daemon_and_loses_nothing(tmp_path: Pa
     np.testing.assert_allclose(total, audio, atol=1e-6, rtol=0)
 
 
+def test_a_model_at_rest_is_told_and_costs_no_hop(tmp_path: Path) -> None:
+    path = tmp_path / "stemd.toml"
+    silent = '[source]\nkind = "tone"\nlevel_db = {level}\n[model]\nrest_after_s = {after}\n'
+    path.write_text(silent.format(level=-120.0, after=0.2))
+    ports, _ = port_overrides()
+    daemon = Daemon(load_config(path, ports), config_path=path, overrides=ports)
+    daemon.start()
+    it = Running(daemon, 0)
+    try:
+        it.until_state(State.RUNNING, START_S)
+        it.until(lambda: int(it.status.separate["rested"]) > 100, 20.0, "rest")
+        hops = it.collect(1.0)
+        assert set(np.diff(hops.hops["sample_pos"])) == {daemon.spec.hop_length}
+        assert it.status.state is State.RUNNING
+        assert int(it.status.separate["late"]) == int(it.status.separate["dry"]) == 0
+        # Another time of rest is another model section: the next separator takes over, awake.
+        path.write_text(silent.format(level=-120.0, after=0.0))
+        separate = int(it.status.separate["pid"])
+        assert daemon.reload()[0]
+        it.until(lambda: int(it.status.separate["pid"]) != separate, START_S, "the next one")
+        it.until(lambda: not it.status.separate["resting"], 5.0, "no more rest")
+        rested = int(it.status.separate["rested"])
+        it.collect(0.5)
+        assert int(it.status.separate["rested"]) == rested
+        path.write_text(silent.format(level=-120.0, after=0.3))
+        assert daemon.reload()[0]
+        it.until(lambda: int(it.status.separate["rested"]) > rested, START_S, "rest again")
+    finally:
+        daemon.stop()
+
+
 def test_a_killed_publisher_costs_the_audio_nothing() -> None:
     with running(*SRC) as it:
         it.collect(0.2)
@@ -191,6 +223,26 @@ def test_children_end_when_the_daemon_is_killed() -> None:
     daemon.kill()
     daemon.wait()
     wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float) -> None:
+    """They have not looked who their parent is yet."""
+    ports, _ = port_overrides()
+    command = [sys.executable, "-m", "stemd", "run", "--json"]
+    for setting in [*SRC, *ports]:
+        command += ["--set", setting]
+    daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        # itself, multiprocessing's tracker, three roles
+        wait_for(lambda: len(processes_of({daemon.pid})) >= 5, START_S, "children")
+        time.sleep(after_s)
+        daemon.kill()
+        daemon.wait()
+        wait_for(lambda: not processes_of({daemon.pid}), START_S, "the children's end")
+    finally:
+        for pid in processes_of({daemon.pid}):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_memory_of_a_daemon_killed_with_all_its_processes_is_swept(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from stemd.kernels.masking import (
     project_real,
 )
 from stemd.kernels.overlap import close_sum
+from stemd.processors.rest import Rest
 from stemd.processors.stft import Analysis, Complex64Array, Float32Array, Synthesis
 from stemd.spec import N_CHANNELS, N_STEMS, StreamSpec
 
@@ -57,6 +58,10 @@ class HopSeparator:
 
     Attributes
     ----------
+    rest : Rest or None
+        Asked whether the model may rest; the masks stay as they are then. None: it never does.
+    resting : bool
+        The model did not hear the newest hop, because there was nothing to hear.
     spectra, frames : of the newest frame, see `Analysis`
     masked : (b, 3, c, f) complex64
         Masked spectra of vocals, drums, bass of the newest frame; `other` is `spectra` minus them.
@@ -78,6 +83,8 @@ class HopSeparator:
         self.spec = spec
         self.latency = spec.latency - spec.hop_length
         self.model = model
+        self.rest: Rest | None = None
+        self.resting = False
         self.hold_hops = math.ceil(spec.samples(HOLD_MS) / spec.hop_length)
         self.fade_hops = max(2, math.ceil(spec.samples(FADE_MS) / spec.hop_length))
         self._analysis = Analysis(spec)
@@ -132,8 +139,12 @@ class HopSeparator:
         """
         self.analyse(hop)
         model = self.model
-        masks = None if model is None else model.process(self.spectra, deadline)
-        self.take(masks, model)
+        self.resting = self._may_rest(hop)
+        if self.resting:
+            self._fade_on(model)
+        else:
+            masks = None if model is None else model.process(self.spectra, deadline)
+            self.take(masks, model)
         self.synthesise(stems_out, mix_out)
 
     def analyse(self, hop: Float32Array) -> None:
@@ -171,8 +182,18 @@ class HopSeparator:
                 self.bad_hops += ~arrived
                 for feed in np.flatnonzero(~arrived):
                     model.reset(int(feed))  # a NaN in a recurrent state stays for ever
+        self._fade_on(model)
+
+    def _may_rest(self, hop: Float32Array) -> bool:
+        """Silence, and the masks of the hop before were there: none are on their way."""
+        if self.rest is None or not self.rest.process(hop) or self.model is None:
+            return False
+        return bool(self._arrived.all()) and not self._crossing
+
+    def _fade_on(self, model: MaskModel | None) -> None:
+        """Move each feed's fade one hop on."""
         move_fades(
-            arrived,
+            self._arrived,
             self._bypass,
             model is not None,
             # the masks of a model that was taken away are faded out at once
@@ -218,6 +239,8 @@ class HopSeparator:
         self._analysis.reset(feed)
         self._synthesis.reset(feed)
         self._forget(slice(None) if feed is None else slice(feed, feed + 1))
+        if self.rest is not None:
+            self.rest.reset()
         if self.model is not None:
             self.model.reset(feed)
 

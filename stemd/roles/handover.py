@@ -35,7 +35,7 @@ def give(pipeline: Any, path: Path) -> None:
     OSError
         When there is no room; nothing was given then.
     """
-    pipeline.separator.model = None
+    pipeline.separator.model = pipeline.separator.rest = None  # theirs, as configured
     pipeline.intake.let_go()
     parts = [getattr(pipeline, name) for name in CARRIED]
     values = [getattr(pipeline, name) for name in VALUES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import time
@@ -47,7 +48,9 @@ class Role:
     def __init__(self, name: str, status: Status) -> None:
         self.status = status
         self.section = getattr(status, name)
-        self._parent = os.getppid()
+        # Not os.getppid(): a daemon that was killed while we started is nobody's parent any more.
+        parent = multiprocessing.parent_process()
+        self._parent = (parent.pid if parent else None) or os.getppid()
         # Terminals and service managers signal the whole group, but the daemon decides the order
         # of ending.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

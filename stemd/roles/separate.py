@@ -18,6 +18,7 @@ from ..processors.features import Features
 from ..processors.masknet import MaskNet, SlotNet
 from ..processors.mixer import Mixer
 from ..processors.presence import PresentNet, feeds_that_fit
+from ..processors.rest import Rest
 from ..processors.separator import HopSeparator
 from ..ring import Ring
 from ..shared import text
@@ -87,6 +88,9 @@ class Pipeline:
         waits = config.source.kind == "stdin" or config.source.pace == "fast"
         self._lossless = waits
         self._warm()
+        # Only now: what warms it up is quiet for half of the time.
+        rest = config.model.rest_after_s, config.model.rest_below_db
+        self._rest = self.separator.rest = Rest(spec, *rest)
         self._hop_ns = spec.hop_length * SECOND_NS // spec.samplerate
         self._smoothing = min(spec.hop_s / LOAD_SMOOTHING_S, 1.0)
         self._mixer_rev = -1
@@ -151,6 +155,8 @@ class Pipeline:
         self.section = section = role.section
         self.intake.hold(self.ring, section)
         self.separator.model = self._model
+        self._rest.reset()  # the model has heard no more silence than there was in its past
+        self.separator.rest = self._rest
         self._skipped = int(section["skipped"])
         self._introduce()
 
@@ -308,6 +314,8 @@ class Pipeline:
         section["overruns"] = self.ring.overruns
         section["late"] += late
         section["dry"] += dry
+        section["resting"] = separator.resting
+        section["rested"] += separator.resting
         section["skipped"] = self._skipped + self._model.skipped
         section["misses"] += not self._lossless and now_ns - intake.arrival_ns > self._hop_ns
         section["step_ns"] = step_ns

@@ -40,6 +40,7 @@ COUNTERS: tuple[tuple[str, str, str, str], ...] = (
     ("late_hops", "separate", "late", "Hops that went out with older masks, or dry"),
     ("dry_hops", "separate", "dry", "Hops that went out dry"),
     ("skipped_frames", "separate", "skipped", "Frames the model never saw"),
+    ("rested_hops", "separate", "rested", "Hops of silence for which the model rested"),
     ("input_lost_samples", "separate", "lost_input", "Input that never came, or came too late"),
     ("input_overrun_samples", "separate", "overruns", "Input that found the ring full"),
     ("concealed_samples", "separate", "concealed", "Samples invented in place of lost ones"),
