@@ -515,6 +515,9 @@ class Target:
         self._link: Any = Link("127.0.0.1", 9, self._hello_of_link, 1, None)
         self._link._socket.close()
         self._link._socket = Wire()
+        self._instance: Any = InsertClient("inproc://stemd-fuzz", context=self._client_context)
+        self._instance.instance = 7
+        self._instance._socket.close(linger=0)
 
     def _inserted(self, taker: Taker) -> None:
         """A plugin instance in Python, and whoever it found."""
@@ -522,12 +525,12 @@ class Target:
         fields = {"hop": 128, "algorithmic": 256, "minimum": 700, "credit": 9000, "session": 0,
                   "stems": ",".join(STEMS)}  # fmt: skip
         words = taker.rest() if raw else plugin.encode_fields(_flat(taker.changed(fields)))
-        instance: Any = InsertClient(
-            "inproc://stemd-fuzz", offline=True, context=self._client_context
-        )
-        instance._socket.close()
-        wire = instance._socket = Wire()
-        instance.instance = 7
+        instance, wire = self._instance, Wire()
+        instance._socket = wire
+        instance.hello = plugin.Hello(512, 0, True, "python")
+        instance.epoch, instance.position, instance.received = 1, 0, 0
+        instance.welcome, instance.error = {}, ""
+        instance._stems.clear()
         with contextlib.suppress(ProtocolError):
             wire.inbox.append(self._answer(plugin.Type.WELCOME, words[: plugin.MAX_TEXT]))
             for _ in range(4):

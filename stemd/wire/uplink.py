@@ -27,7 +27,8 @@ MAX_DATAGRAM = 1452  # bytes of UDP that fit an Ethernet frame, over IPv6 too
 TAG_BYTES = 16
 MAX_MESSAGE = 65_536  # bytes over TCP
 MAX_CHANNELS = 64
-MAX_FRAMES = 1024
+# Of a block; fewer samples would be more blocks than a box can keep up with.
+MIN_FRAMES, MAX_FRAMES = 8, 1024
 MAX_COPIES = 3
 MAX_RESENT = 32  # positions of one NACK
 MAX_TEXT = 1024
@@ -342,7 +343,7 @@ def decode_hello(fields: Mapping[str, str]) -> Hello:
         name,
         _number(fields, "rate", 8_000, 192_000),
         _number(fields, "channels", 1, MAX_CHANNELS),
-        _number(fields, "frames", 1, MAX_FRAMES),
+        _number(fields, "frames", MIN_FRAMES, MAX_FRAMES),
         ENCODINGS[fields["encoding"]],
         fields["transport"],
     )

@@ -169,7 +169,7 @@ def test_nonsense_is_refused_and_nothing_else(data):
         ("rate=" + "9" * 5000, "rate: got 99999"),
         ("encoding=mp3", "encoding: got mp3"),
         ("transport=pigeon", "transport: got pigeon"),
-        ("frames=0", "frames: got 0, expected 1 to 1024"),
+        ("frames=7", "frames: got 7, expected 8 to 1024"),
     ],
 )
 def test_a_hello_without_sense_is_refused(line, sentence):
