@@ -29,7 +29,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from .errors import ConfigError, ProtocolError, StemdError
 from .keys import KeyStore, Pair, check_key, read_pair
-from .spec import OPUS_FRAME, STEMS
+from .spec import OPUS_FRAME, OPUS_RATE, STEMS
 from .wire import topics
 from .wire.messages import (
     MAX_RATE_HZ,
@@ -598,9 +598,11 @@ def _opus_form(names: Sequence[str]) -> Form:
     def decode(frames: list[bytes]) -> AudioMessage:
         message = decode_opus(frames)
         header, stem = message.header, message.stem
-        if stem not in names or header.n_frames != OPUS_FRAME:
+        shape = header.n_frames, header.rate_nominal
+        if stem not in names or shape != (OPUS_FRAME, OPUS_RATE):
             raise ProtocolError(
-                f"opus: got {header.n_frames} samples of {stem!r}, expected {OPUS_FRAME} of {names}"
+                f"opus: got {shape} of {stem!r}, expected {OPUS_FRAME} samples at {OPUS_RATE} Hz "
+                f"of {', '.join(names)}"
             )
         if decoders.get(stem, (None,))[0] != header.session:
             decoders[stem] = header.session, Decoder()
