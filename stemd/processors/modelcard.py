@@ -145,8 +145,9 @@ def profile_of(path: Path, card: dict[str, Any]) -> str:
         if got == (p.n_fft, p.hop_length, p.window):
             return name
     known = ", ".join(f"{p.n_fft} {p.hop_length} {p.window} ({n})" for n, p in PROFILES.items())
+    shown = " ".join(map(str, got))[:SHOWN_CHARACTERS]
     raise ModelError(
-        f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {_shown(got)}, "
+        f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {shown}, "
         f"expected one of {known}"
     )
 
