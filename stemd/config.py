@@ -629,7 +629,7 @@ def _override(table: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"--set: got {override!r}, expected section.key=value")
+        raise ConfigError(f"--set: got {_shown(override)}, expected section.key=value")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError, KeyError):
@@ -639,7 +639,8 @@ def _override(table: dict[str, Any], override: str) -> None:
         if isinstance(inner, list) and inner:
             inner = inner[0]  # `--set feed.channels=[3,4]` means the first feed
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {key}: got {part!r} as a table, expected {inner!r} to be one")
+            got, known = _shown(part), _shown(inner)
+            raise ConfigError(f"--set: got {got} as a table, expected {known} to be one")
         table = inner
     table[parts[-1]] = parsed
 

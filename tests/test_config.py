@@ -477,3 +477,10 @@ def test_a_key_that_is_no_name_is_refused_in_one_line(tmp_path, key):
         load_config(write(tmp_path, f'"{key}" = 1\n'))
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("override", ["x" * 5000, "profile=1", f"profile.{'x' * 5000}.y=1"])
+def test_a_long_override_is_refused_in_a_short_sentence(override):
+    with pytest.raises(ConfigError) as refused:
+        load_config(None, ["profile=live", override])
+    assert len(str(refused.value)) < 500

@@ -11,22 +11,23 @@ Inputs behind faults lie in build/fuzz/faults/SURFACE, each with its traceback.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from .packed import pack, unpack
-from .surfaces import SURFACES
+from .surfaces import SURFACES, Target, make
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "fuzz"
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+OURS = str(ROOT / "stemd")
 MAX_BYTES = 4096  # of one input; longer ones reach the same places more slowly
 RSS_MB = 2048
 MERGED_BYTES = 55_000  # of one surface's inputs in the repository
@@ -56,6 +57,7 @@ def fuzz(surface: str, corpus: Path, faults: Path, seconds: float) -> dict[str, 
             found["features"] = max(found["features"], int(counts[-1][2]))
         if "ERROR: libFuzzer" in said or not counts:
             found["ends"] += 1
+            faults.mkdir(parents=True, exist_ok=True)
             (faults / f"end-{time.time():.0f}.txt").write_text(said[-20_000:])
             if not counts:
                 print(said[-3000:], file=sys.stderr)
@@ -70,19 +72,44 @@ def fuzz(surface: str, corpus: Path, faults: Path, seconds: float) -> dict[str, 
 
 
 def merge(surface: str, corpus: Path) -> dict[str, Any]:
-    """Put into the repository what covers as much as the corpus does, small inputs first."""
-    with tempfile.TemporaryDirectory() as small:
-        folder = Path(small)
-        _engine(surface, folder, BUILD / "faults" / surface, "-merge=1", str(corpus))
-        inputs = sorted((p.read_bytes() for p in folder.iterdir()), key=lambda d: (len(d), d))
+    """Put into the repository what goes every way through the code that the corpus goes."""
+    before = [*unpack(CORPUS / surface), *(path.read_bytes() for path in corpus.iterdir())]
+    inputs = sorted(set(before), key=lambda data: (len(data), data))
+    known: set[tuple[Any, int, int]] = set()
     kept, total = [], 0
+    target = make(surface)
     for data in inputs:
-        total += len(data)
-        if total > MERGED_BYTES:
-            break
-        kept.append(data)
+        ways = ways_of(target, data)
+        if not ways <= known and total + len(data) <= MERGED_BYTES:
+            known |= ways
+            kept.append(data)
+            total += len(data)
+    target.close()
     size = pack(CORPUS / surface, kept)
     return {"surface": surface, "inputs": len(inputs), "kept": len(kept), "bytes": size}
+
+
+def ways_of(target: Target, data: bytes) -> set[tuple[Any, int, int]]:
+    """Steps from line to line of our own code that an input makes."""
+    ways: set[tuple[Any, int, int]] = set()
+    lines: dict[Any, int] = {}
+
+    def step(frame: Any, event: str, argument: Any) -> Any:
+        ways.add((frame.f_code, lines.get(frame, 0), frame.f_lineno))
+        lines[frame] = frame.f_lineno
+        if event == "return":
+            lines.pop(frame, None)
+        return step
+
+    def call(frame: Any, event: str, argument: Any) -> Any:
+        return step if frame.f_code.co_filename.startswith(OURS) else None
+
+    sys.settrace(call)
+    try:
+        target(data)
+    finally:
+        sys.settrace(None)
+    return ways
 
 
 def main() -> None:
@@ -117,8 +144,6 @@ def _engine(surface: str, corpus: Path, faults: Path, *options: str) -> str:
 
 
 def _put(corpus: Path, data: bytes) -> None:
-    import hashlib
-
     (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
 

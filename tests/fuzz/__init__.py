@@ -1,0 +1,3 @@
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
