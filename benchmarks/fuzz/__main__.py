@@ -2,7 +2,7 @@
 
     python -m benchmarks.fuzz osc --minutes 30 [--corpus build/fuzz/osc]
     python -m benchmarks.fuzz all --minutes 30
-    python -m benchmarks.fuzz all --merge         # the smallest corpus that covers as much
+    python -m benchmarks.fuzz all --merge         # a small corpus for tests/fuzz
 
 Needs atheris (`pip install stemd[fuzz]`). Prints a table and one line of JSON for each surface.
 Inputs behind faults lie in build/fuzz/faults/SURFACE, each with its traceback.
