@@ -55,7 +55,6 @@ class Encoder:
     def __init__(self, kbps: int) -> None:
         import av
 
-        self._av = av
         codec = av.CodecContext.create("libopus", "w")
         codec.sample_rate, codec.layout, codec.format = OPUS_RATE, "stereo", "flt"
         codec.bit_rate = kbps * 1000

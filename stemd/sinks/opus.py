@@ -34,9 +34,10 @@ class OpusStream:
     def __init__(self, kbps: int) -> None:
         self._kbps = kbps
         self._samples = np.zeros((N_CHANNELS, OPUS_FRAME), np.float32)
+        self._encoder: Encoder  # made by the first hop, as by each that does not follow the last
         self._session = 0
         self._next = -1  # sample expected
-        self._begin(0, 0)
+        self._fill = self._flags = self._first_ns = self._skip = 0
 
     def _begin(self, session: int, sample_pos: int) -> None:
         self._encoder = Encoder(self._kbps)
