@@ -59,6 +59,12 @@ class Running:
         """Supervise until the stream is in `state`."""
         self.until(lambda: self.status.state is state, timeout_s, f"state {state.name}")
 
+    def until_sound(self, timeout_s: float = 20.0) -> None:
+        """Supervise until audio flows and the fade-in it came with has left the separator."""
+        self.until_state(State.RUNNING, timeout_s)
+        faded_in = int(self.status.separate["hops"]) + 10
+        self.until(lambda: int(self.status.separate["hops"]) > faded_in, timeout_s, "sound")
+
     def collect(self, seconds: float) -> MemorySink:
         """The hops of the next `seconds`."""
         sink = MemorySink()
@@ -84,9 +90,7 @@ def running(*overrides: str) -> Iterator[Running]:
         it = Running(daemon, control)
         it.until(lambda: int(daemon.status.separate["hops"]) > 0, START_S, "the first hop")
         # On a busy machine a device may open so late that silence flows first, and sound fades in.
-        it.until_state(State.RUNNING)
-        faded_in = int(daemon.status.separate["hops"]) + 10
-        it.until(lambda: int(daemon.status.separate["hops"]) > faded_in, START_S, "sound")
+        it.until_sound(START_S)
         yield it
     finally:
         daemon.stop()
