@@ -132,7 +132,7 @@ def test_a_device_that_comes_back_at_another_rate_is_followed() -> None:
         server.start()
         with feeder(server):
             it.until(lambda: it.daemon.spec.samplerate == 48_000, 20.0, "the new rate")
-            it.until_state(State.RUNNING)
+            it.until_sound()
             it.tap = None
             assert int(it.status.daemon["session"]) != session
             hops = it.collect(0.5).hops
