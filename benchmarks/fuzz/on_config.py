@@ -74,9 +74,7 @@ class Target:
     def _table(self, taker: Taker) -> dict[str, Any]:
         table: dict[str, Any] = {}
         names = [*self._shapes]
-        for _ in range(MAX_ENTRIES):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_ENTRIES):
             name = taker.pick(names)
             fields = self._shapes[name]
             if fields is None:
@@ -101,9 +99,7 @@ class Target:
 
     def _overrides(self, taker: Taker) -> list[str]:
         lines = []
-        for _ in range(MAX_ENTRIES):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_ENTRIES):
             value = taker.value()
             with contextlib.suppress(ValueError):  # no integers of more than 4300 digits
                 said = value if isinstance(value, str) else json.dumps(value)

@@ -34,7 +34,7 @@ from stemd.wire.insert import find_endpoint, find_key
 from stemd.wire.plugin import discovery_file
 from tests.processors.support import write_model
 
-from .taker import Taker, check_sentence, deep
+from .taker import Taker, as_json, check_sentence, deep
 
 MAX_BLOCKS = 64
 SPEC = StreamSpec.of("classic", 48_000)  # of the smallest cards
@@ -153,7 +153,7 @@ class Target:
         card = taker.changed(self._card)
         if fits and isinstance(card, dict):
             card["sha256"] = self._card["sha256"]
-        self._examine(_json(card), self._graph, fits and taker.chance(GRAPH_ONE_IN))
+        self._examine(as_json(card), self._graph, fits and taker.chance(GRAPH_ONE_IN))
 
     def _graph_changed(self, taker: Taker) -> None:
         graph = bytearray(self._graph)
@@ -164,7 +164,7 @@ class Target:
         if taker.chance(8):
             del graph[taker.number(3) :]
         card = {**self._card, "sha256": hashlib.sha256(graph).hexdigest()}
-        self._examine(_json(card), bytes(graph), taker.byte() % GRAPH_ONE_IN == 0)
+        self._examine(as_json(card), bytes(graph), taker.byte() % GRAPH_ONE_IN == 0)
 
     def _examine(self, card: bytes, graph: bytes, run: bool) -> None:
         path = self._path / f"{self._model.stem}.onnx"
@@ -200,7 +200,7 @@ class Target:
             for name in ("gain", "mute", "onset_threshold", "drum_threshold", "tempo_lock")
         }  # fmt: skip
         state = {"version": 1, "overrides": taker.value(), "preset": taker.value(), "knobs": knobs}
-        self._restore(_json(taker.changed(state)))
+        self._restore(as_json(taker.changed(state)))
 
     def _restore(self, data: bytes) -> None:
         path = self._path / "state.json"
@@ -258,8 +258,8 @@ class Target:
              "velocity": taker.real()}
             for _ in range(taker.byte() % 6)
         ]  # fmt: skip
-        lines = b"\n".join(_json(taker.changed(event)) for event in events)
-        self._finish(_json(taker.changed(take)), lines)
+        lines = b"\n".join(as_json(taker.changed(event)) for event in events)
+        self._finish(as_json(taker.changed(take)), lines)
 
     def _finish(self, take: bytes, events: bytes) -> None:
         folder = self._path / "takes" / "one"
@@ -305,10 +305,3 @@ def _sound(channels: int, form: tuple[str, str]) -> bytes:
 
 
 TONE = _sound(1, ("WAV", "PCM_16"))
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return json.dumps(value).encode()
-    except ValueError:  # Python writes no integer of more than 4300 digits
-        return b"{}"

@@ -42,9 +42,7 @@ class Target:
         if kind % 2 == 0:
             self._fuzz.take(taker.rest()[:MAX_INPUT_BYTES], 5000)
         else:
-            for _ in range(MAX_PACKETS):
-                if not taker.left:
-                    break
+            for _ in taker.turns(MAX_PACKETS):
                 self._fuzz.take(self._packet(taker)[:MAX_INPUT_BYTES], 5000 + taker.byte())
         for address, why in self._fuzz.complaints:
             check_sentence(f"{address}: {why}")

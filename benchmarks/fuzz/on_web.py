@@ -13,7 +13,8 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +38,7 @@ from stemd.status import Status
 from stemd.wire.control import OPS, Setting
 from tests.sinks.support import make_hop
 
-from .taker import Taker, deep
+from .taker import Taker, as_json, deep
 
 TOKEN = "correct-horse-battery"
 FEEDS = ("main", "two")
@@ -195,9 +196,7 @@ class Target:
 
     def _socket_built(self, taker: Taker) -> None:
         frames = b""
-        for _ in range(MAX_FRAMES):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_FRAMES):
             frames += _built_frame(taker, _wish)
         self._say(self._enter() + frames)
 
@@ -234,20 +233,7 @@ class Target:
         return serve.connections if serve else ()
 
     def _pump(self, one: socket.socket) -> bytes:
-        heard, quiet = b"", 0
-        while quiet < ROUNDS:
-            self._turn()
-            quiet += 1
-            try:
-                more = one.recv(1 << 20)
-            except BlockingIOError:
-                continue
-            except OSError:
-                break
-            if not more:
-                break
-            heard += more
-            quiet = 0 if len(heard) < 1 << 18 else ROUNDS
+        heard = _heard(one, self._turn, ROUNDS, 1 << 18)
         self._console.tick(self._server)
         self._hatch.service()
         self._console.tick(self._server)
@@ -281,9 +267,7 @@ class Target:
 
     def _listen_built(self, taker: Taker) -> None:
         frames = []
-        for _ in range(MAX_FRAMES):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_FRAMES):
             frames.append(_built_frame(taker, _listening))
         self._ask(UPGRADE.format("/").encode() + b"\r\n", *frames)
 
@@ -314,29 +298,39 @@ class Target:
         there.setblocking(False)
         here.setblocking(False)
         server._connections.append(_Connection(there, time.monotonic()))
-        heard, quiet = b"", 0
-        left = list(pieces)
-        while quiet < 3 or left:
+        left = deque(pieces)
+
+        def turn() -> None:
             if left:
                 with contextlib.suppress(OSError):
-                    here.send(left.pop(0))
+                    here.send(left.popleft())
             serve()
-            quiet += 1
-            try:
-                more = here.recv(1 << 20)
-            except BlockingIOError:
-                continue
-            except OSError:
-                break
-            if not more:
-                break
-            heard += more
-            quiet = 0 if len(heard) < 1 << 20 else 3
+
+        heard = _heard(here, turn, len(left) + 3, 1 << 20)
         here.close()
         for _ in range(4):
             serve()
         assert not server._connections
         return heard
+
+
+def _heard(one: socket.socket, turn: Callable[[], None], rounds: int, most: int) -> bytes:
+    """What comes until nothing has come for so many turns, there is no more, or it is enough."""
+    heard, quiet = b"", 0
+    while quiet < rounds:
+        turn()
+        quiet += 1
+        try:
+            more = one.recv(1 << 20)
+        except BlockingIOError:
+            continue
+        except OSError:
+            break
+        if not more:
+            break
+        heard += more
+        quiet = 0 if len(heard) < most else rounds
+    return heard
 
 
 class _Complaints(logging.Handler):
@@ -380,7 +374,7 @@ def _wish(taker: Taker) -> bytes:
             ("feed", "source", "stem", "gain", "mute", "name", "kind", "host_api", "drum")
         )
         fields[key] = taker.pick(SOURCES) if taker.chance(3) else taker.value()
-    return _json(fields)
+    return as_json(fields)
 
 
 def _listening(taker: Taker) -> bytes:
@@ -388,7 +382,7 @@ def _listening(taker: Taker) -> bytes:
     place = taker.pick(("/stemd/vocals/level", "/stemd/state", "/stemd/two/drums/kick", "/nothing"))
     data = place if taker.byte() < 200 else taker.value()
     verb = taker.pick(("LISTEN", "IGNORE")) if taker.byte() < 240 else taker.value()
-    return _json({"COMMAND": verb, "DATA": data})
+    return as_json({"COMMAND": verb, "DATA": data})
 
 
 def _request(taker: Taker, pass_: str) -> bytes:
@@ -400,14 +394,7 @@ def _request(taker: Taker, pass_: str) -> bytes:
         lines += f"{taker.pick(NAMES)}: {value.replace('%s', pass_)}\r\n"
     body = taker.bytes(taker.byte())
     if taker.chance(2):
-        body = _json({"token": taker.value() if taker.chance(2) else TOKEN})
+        body = as_json({"token": taker.value() if taker.chance(2) else TOKEN})
     if taker.chance(2):
         lines += f"Content-Length: {len(body)}\r\n"
     return lines.encode("latin-1") + b"\r\n" + body
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return json.dumps(value).encode()
-    except ValueError:  # Python writes no integer of more than 4300 digits
-        return b"{}"

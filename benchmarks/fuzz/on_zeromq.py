@@ -47,7 +47,7 @@ from stemd.wire.receiver import Assembler, Counters, Freshness
 from stemd.wire.seal import TO_BOX, Opener, Sealer
 
 from .stands import Clock, Swapped, Wire
-from .taker import Taker, check_sentence, deep
+from .taker import Taker, as_json, check_sentence, deep
 
 FEEDS = ("main", "two")
 SPEC = StreamSpec.of("live", 48_000, 2)
@@ -238,9 +238,7 @@ class Target:
         stems = taker.pick((STEMS, ("bass",), ()))
         late = Freshness(taker.chance(2), math.inf)
         assembler = Assembler("main", stems, not stems or taker.chance(2), late, 1.0, counters)
-        for _ in range(MAX_SAID):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_SAID):
             frames = self._frames(taker)
             assembler.take(frames)
             seconds = 0.0
@@ -310,9 +308,7 @@ class Target:
         source, ear = self._source, _Ear()
         source._tokens = SENDERS_PER_S
         known: list[tuple[int, Sealer]] = []
-        for _ in range(MAX_SAID):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_SAID):
             what = taker.byte() % 16
             if what < 2:
                 source._greet(b"route", zmq.Frame(b""), taker.piece(), self._clock.now_s)
@@ -415,9 +411,7 @@ class Target:
         inserts._hellos._tokens = HELLOS_PER_S
         inserts._errors._tokens = HELLOS_PER_S
         positions = [0, 0, 0]
-        for _ in range(MAX_SAID):
-            if not taker.left:
-                break
+        for _ in taker.turns(MAX_SAID):
             self._door.inbox.append(self._message(taker, positions))
             inserts.receive()
             for _ in range(200):
@@ -490,7 +484,7 @@ class Target:
             welcome = {"feeds": ["main"], "samplerate": 48_000, "hop_length": 256, "latency": 512,
                        "features": list(FEATURES), "audio_port": 1, "features_port": 2,
                        "ok": True, "id": 1}  # fmt: skip
-            said = _json(taker.changed(welcome))
+            said = as_json(taker.changed(welcome))
         _FedControl.said = [[said]]
         try:
             client = stemd.client.Client(
@@ -638,10 +632,3 @@ def _plain(value: Any) -> str:
         return str(value).encode("utf-8", "replace").decode()
     except ValueError:  # Python writes no integer of more than 4300 digits
         return "9" * 5000
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return json.dumps(value).encode()
-    except ValueError:
-        return b"{}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +26,13 @@ class Taker:
     def left(self) -> int:
         """Bytes."""
         return max(len(self._data) - self._at, 0)
+
+    def turns(self, most: int) -> Iterator[int]:
+        """So many at most, and none without a byte to spend on it."""
+        for turn in range(most):
+            if not self.left:
+                return
+            yield turn
 
     def bytes(self, n: int) -> bytes:
         """The next `n`, or as many as there are."""
@@ -113,6 +121,14 @@ class Taker:
             copy_ = [self.changed(inner, depth + 1) for inner in value]
             return copy_ if what < 240 else [*copy_, self.value()]
         return value
+
+
+def as_json(value: Any) -> bytes:
+    """A value in JSON; `{}` for what Python does not write."""
+    try:
+        return json.dumps(value).encode()
+    except ValueError:  # integers of more than 4300 digits
+        return b"{}"
 
 
 def deep(n: int, brackets: str = "[]") -> str:
