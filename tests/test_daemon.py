@@ -79,14 +79,14 @@ def test_an_impulse_arrives_exactly_the_published_number_of_samples_later(
 
 
 def test_an_onset_is_known_before_the_audio_that_carries_it(tmp_path: Path) -> None:
-    clicks = [60_000, 84_000, 108_000]
-    audio = np.zeros((140_000, 2), np.float32)
+    clicks = [100_000, 124_000, 148_000]
+    audio = np.zeros((240_000, 2), np.float32)
     for at in clicks:
         audio[at : at + 300] = np.random.default_rng(at).uniform(-0.7, 0.7, (300, 1))
     path = tmp_path / "clicks.wav"
     soundfile.write(path, audio, 48_000, subtype="FLOAT")
     with running("source.kind=file", f'source.path="{path}"') as it:
-        hops = it.collect(2.4).hops
+        hops = it.collect(3.4).hops
     onset, offset = FEATURES.index("onset"), FEATURES.index("onset_offset")
     mix = hops["features"][:, 0, SOURCES.index("mix")]
     declared = np.flatnonzero(mix[:, onset])

@@ -18,6 +18,8 @@ from ..servers import JackServer, feeder, jack, wait_for
 from ..sinks.support import free_ports
 
 START_S = 90.0  # a machine that has never run stemd compiles its kernels first
+SHARE = 0.8  # of the hops that belong to a time: what is collected at least
+LATE_S = 10.0  # for which those hops are waited
 
 
 def port_overrides() -> tuple[list[str], int]:
@@ -66,14 +68,15 @@ class Running:
         self.until(lambda: int(self.status.separate["hops"]) > faded_in, timeout_s, "sound")
 
     def collect(self, seconds: float) -> MemorySink:
-        """The hops of the next `seconds`."""
+        """The hops of the next `seconds`; a machine that stands still gets more time for them."""
         sink = MemorySink()
         if self.tap is None:
             self.tap = self.daemon.tap()
         while self.tap.read():
             pass
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        enough = round(SHARE * seconds / self.daemon.spec.hop_s)
+        end_s = time.monotonic() + seconds
+        while (late_s := time.monotonic() - end_s) < 0 or (len(sink) < enough and late_s < LATE_S):
             assert self.daemon.poll(0.005), self.daemon.status.reason
             while self.tap.read():
                 sink.write(self.tap.hop)
