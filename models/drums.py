@@ -100,7 +100,7 @@ def collage(rng, library, pieces, n):
 
 def hear(spec, drums, rest, separated):
     """Levels (hop, 3, n_bands) of a take at 44100 Hz; `APART` is nan unless `separated`."""
-    model = MaskNet(find_model("default", spec_name(spec)), spec, "cpu") if separated else None
+    model = MaskNet(find_model("default", spec.nearest_profile), spec, "cpu") if separated else None
     separator, alone = HopSeparator(spec, model), Analysis(spec)
     ear = Drums(spec)
     tracks = [soxr.resample(x.T, SAMPLERATE, spec.samplerate).T for x in (drums + rest, drums)]
@@ -121,12 +121,6 @@ def hear(spec, drums, rest, separated):
                 row[place] = got[0, 0]
         row[MIX] = got[0, 1]
     return kept
-
-
-def spec_name(spec):
-    """The profile of a spec."""
-    shape = (spec.n_fft, spec.hop_length, spec.window)
-    return next(k for k, p in PROFILES.items() if (p.n_fft, p.hop_length, p.window) == shape)
 
 
 def seen(drums, mix, profile, spec):

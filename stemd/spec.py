@@ -5,6 +5,7 @@ Axis letters, always in this order: b feed, s stem, c channel, t frame, f bin, n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -131,3 +132,14 @@ class StreamSpec:
     def samples(self, ms: float) -> int:
         """Milliseconds to the nearest whole sample."""
         return round(ms * 1e-3 * self.samplerate)
+
+    @property
+    def nearest_profile(self) -> str:
+        """The profile of the same window and the nearest hop, for nets made for each profile."""
+
+        def distance(name: str) -> tuple[bool, float]:
+            profile = PROFILES[name]
+            hops = profile.hop_length / self.hop_length
+            return profile.window != self.window, abs(math.log(hops))
+
+        return min(PROFILES, key=distance)

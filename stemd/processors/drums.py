@@ -14,7 +14,7 @@ import numpy as np
 from stemd.kernels.drums import drum_levels, drum_logits, pick_hits
 from stemd.kernels.window import window_pair
 from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
-from stemd.spec import DRUMS, FEATURES, PROFILES, SOURCES, STEMS, StreamSpec
+from stemd.spec import DRUMS, FEATURES, SOURCES, STEMS, StreamSpec
 
 NET = Path(__file__).parents[1] / "assets" / "drums.npz"
 COLUMN = FEATURES.index(DRUMS[0])  # the others follow
@@ -58,7 +58,7 @@ class Drums:
         window, _ = window_pair(spec.n_fft, hop_length)
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
         self._gain = sine_gain(window)
-        name = net_for(spec)
+        name = spec.nearest_profile
         with np.load(NET) as net:
             weights = [net[f"{name}_{layer}"] for layer in ("first", "second", "third")]
             self._built_in = net[f"{name}_pick"].astype(np.float32)
@@ -141,13 +141,3 @@ class Drums:
             state[which] = 0
         if feed is None:
             self._at = 0
-
-
-def net_for(spec: StreamSpec) -> str:
-    """The profile whose net fits best: lags count hops, and bands see the window."""
-
-    def distance(name: str) -> tuple[bool, float]:
-        profile = PROFILES[name]
-        return profile.window != spec.window, abs(np.log(profile.hop_length / spec.hop_length))
-
-    return min(PROFILES, key=distance)

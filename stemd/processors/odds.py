@@ -16,7 +16,7 @@ import numpy as np
 from stemd.kernels.odds import see, source_levels, think
 from stemd.kernels.window import window_pair
 from stemd.processors.stft import Complex64Array, sine_gain
-from stemd.spec import DRUMS, PROFILES, SOURCES, StreamSpec
+from stemd.spec import DRUMS, SOURCES, StreamSpec
 
 NET = Path(__file__).parents[1] / "assets" / "odds.npz"
 LAYERS = ("embed", "middle", "inward", "again", "outward")
@@ -53,7 +53,7 @@ class Odds:
         window, _ = window_pair(spec.n_fft, hop_length)
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
         self._gain = sine_gain(window)
-        name = net_for(spec)
+        name = spec.nearest_profile
         with np.load(NET) as net:
             weights = [net[f"{name}_{layer}"].astype(np.float32) for layer in LAYERS]
             self._lags = net[f"{name}_lags"].astype(np.int64)
@@ -116,13 +116,3 @@ class Odds:
             state[which] = 0.0
         if feed is None:
             self._at[:] = 0
-
-
-def net_for(spec: StreamSpec) -> str:
-    """The profile whose net fits best: lags count hops, and bands see the window."""
-
-    def distance(name: str) -> tuple[bool, float]:
-        profile = PROFILES[name]
-        return profile.window != spec.window, abs(np.log(profile.hop_length / spec.hop_length))
-
-    return min(PROFILES, key=distance)

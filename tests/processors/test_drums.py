@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from stemd.processors.drums import SEAM_MS, Drums, net_for
+from stemd.processors.drums import SEAM_MS, Drums
 from stemd.processors.separator import HopSeparator
 from stemd.spec import DRUMS, FEATURES, N_FEATURES, PROFILES, SOURCES, StreamSpec
 
@@ -371,6 +371,6 @@ def test_a_hop_allocates_no_arrays():
 
 def test_every_shape_has_a_net():
     for name in PROFILES:
-        assert net_for(spec_of(name)) == name
-    assert net_for(StreamSpec(48000, 2048, 300, "asymmetric")) == "live"
+        assert spec_of(name).nearest_profile == name
+    assert StreamSpec(48000, 2048, 300, "asymmetric").nearest_profile == "live"
     Drums(StreamSpec(48000, 4096, 1024, "asymmetric"))
