@@ -108,11 +108,9 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     it = Running(daemon, control)
     pids: set[int] = set()
     stop = threading.Event()
-    series: list[dict[str, float]] = []
+    series = options.out / "series.jsonl"
     begin_s = time.monotonic()
-    sampler = threading.Thread(
-        target=_sample, args=(metrics, begin_s, series, stop, options.out), daemon=True
-    )
+    sampler = threading.Thread(target=_sample, args=(metrics, begin_s, series, stop), daemon=True)
     events: list[dict[str, Any]] = []
     wrong: list[str] = []
     chance = random.Random(options.seed)
@@ -123,15 +121,15 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         stage = Stage(it, config, disk, metrics, osc_in, models, device)
         end_s = time.monotonic() + 60 * options.minutes
         queue: list[Fault] = []
-        it.collect(min(20.0, 6 * options.minutes))
+        it.wait(min(20.0, 6 * options.minutes))
         while time.monotonic() < end_s:
             if not queue:
                 queue = chance.sample(faults, len(faults))
             pids |= _pids(it)
             events.append(_one(stage, queue.pop(), begin_s, wrong))
             _prune(disk / "takes")
-            it.collect(options.every)
-        it.collect(5.0)
+            it.wait(options.every)
+        it.wait(5.0)
         final = it.status.snapshot()
         pids |= _pids(it)
     finally:
@@ -153,7 +151,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         "command": "python -m benchmarks.soak " + " ".join(sys.argv[1:]),
         "events": events,
         "left_out": sorted(cannot),
-        "series": series,
+        "series": [json.loads(line) for line in series.read_text().splitlines()],
         "final": final,
         "recordings": played,
         "expected_restarts": expected,
@@ -175,7 +173,7 @@ def _one(stage: Stage, fault: Fault, begin_s: float, wrong: list[str]) -> dict[s
         failed = f"{type(error).__name__}: {error}"
         wrong.append(f"{fault.name}: {failed}"[:200])
     took_s = time.monotonic() - start_s
-    stage.it.collect(SETTLED_S)
+    stage.it.wait(SETTLED_S)
     if fault.restarts is not None:
         restarts = fault.restarts
     else:
@@ -213,22 +211,34 @@ def _pids(it: Running) -> set[int]:
     return {int(getattr(it.status, role)["pid"]) for role in ROLES} - {0}
 
 
-def _sample(
-    port: int, begin_s: float, series: list[dict[str, float]], stop: threading.Event, out: Path
-) -> None:
-    """What /metrics says, once a second; a metrics process that was killed leaves a hole."""
-    while not stop.wait(SAMPLE_S):
-        row = {"t": time.monotonic() - begin_s, "machine_load": os.getloadavg()[0]}
-        with contextlib.suppress(OSError, ValueError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as reply:
-                told = reply.read().decode()
-            for family in text_string_to_metric_families(told):
-                for sample in family.samples:
-                    labels = ",".join(f"{v}" for v in sample.labels.values())
-                    row[f"{sample.name}[{labels}]" if labels else sample.name] = sample.value
-            series.append(row)
-            with (out / "series.jsonl").open("a" if len(series) > 1 else "w") as file:
-                file.write(json.dumps(row) + "\n")
+def _sample(port: int, begin_s: float, series: Path, stop: threading.Event) -> None:
+    """What /metrics says, once a second; a metrics process that was killed leaves a hole.
+
+    It goes to a file at once: this process is the daemon too, and its memory is looked at.
+    """
+    with series.open("w") as file:
+        while not stop.wait(SAMPLE_S):
+            row = {
+                "t": time.monotonic() - begin_s,
+                "machine_load": os.getloadavg()[0],
+                "machine_stolen_s": _stolen_s(),
+            }
+            with contextlib.suppress(OSError, ValueError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as reply:
+                    told = reply.read().decode()
+                for family in text_string_to_metric_families(told):
+                    for sample in family.samples:
+                        labels = ",".join(f"{v}" for v in sample.labels.values())
+                        row[f"{sample.name}[{labels}]" if labels else sample.name] = sample.value
+                print(json.dumps(row), file=file, flush=True)
+
+
+def _stolen_s() -> float:
+    """Processor time that a host gave to other machines while this one wanted it."""
+    with contextlib.suppress(OSError):
+        first = Path("/proc/stat").read_text().partition("\n")[0].split()
+        return int(first[8]) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _prune(takes: Path) -> None:

@@ -113,7 +113,7 @@ def device_loss(stage: Stage) -> None:
     assert stage.device is not None
     stage.device.lose()
     stage.it.until(lambda: stage.it.status.state is State.STALLED, PATIENCE_S, "a stall")
-    stage.it.collect(5.0)
+    stage.it.wait(5.0)
     stage.device.give_back()
     stage.until_well("sound")
 
@@ -123,7 +123,7 @@ def clock_steps(stage: Stage) -> None:
     wall_s, began_s = time.clock_gettime(time.CLOCK_REALTIME), time.monotonic()
     try:
         time.clock_settime(time.CLOCK_REALTIME, wall_s + 3600.0)
-        stage.it.collect(2.0)
+        stage.it.wait(2.0)
     finally:
         time.clock_settime(time.CLOCK_REALTIME, wall_s + time.monotonic() - began_s)
     stage.until_well("hops")
@@ -148,7 +148,7 @@ def stalled_subscriber(stage: Stage) -> None:
         ready = listener.stdout
         stage.it.until(lambda: select.select([ready], [], [], 0.0)[0], PATIENCE_S, "a subscriber")
         listener.send_signal(signal.SIGSTOP)
-        stage.it.collect(4.0)
+        stage.it.wait(4.0)
     finally:
         listener.kill()
         listener.wait()
@@ -169,8 +169,8 @@ def reload(stage: Stage) -> None:
 
 def swap_model(stage: Stage) -> None:
     """The other model."""
-    stage.turn += 1
-    name = stage.models[stage.turn % 2]
+    one, other = stage.models
+    name = other if stage.it.daemon.config.model.name == one else one
     kept = [one for one in stage.it.daemon._overrides if not one.startswith("model.name")]
     stage.it.daemon._overrides = (*kept, f'model.name="{name}"')
     pid = int(stage.it.status.separate["pid"])
@@ -190,7 +190,7 @@ def full_disk(stage: Stage) -> None:
     filler.unlink()
     desk = Desk(stage.it.status, ["main"])
     desk.set([Setting("recording", 0, 0, 0.0)])
-    stage.it.collect(0.3)
+    stage.it.wait(0.3)
     desk.set([Setting("recording", 0, 0, 1.0)])
     stage.it.until(lambda: stage.it.status.record["recording"], PATIENCE_S, "a recording")
     stage.until_well("hops")
@@ -200,7 +200,7 @@ def busy_processors(stage: Stage) -> None:
     """Two programs that only calculate, for each processor."""
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
-    stage.it.collect(5.0)
+    stage.it.wait(5.0)
     for other in others:
         other.kill()
         other.wait()
@@ -211,7 +211,7 @@ def short_memory(stage: Stage) -> None:
     """A program that takes 300 MB and touches all of it."""
     command = [sys.executable, "-c", "import time; x = b'1' * 300_000_000; time.sleep(60)"]
     other = subprocess.Popen(command)
-    stage.it.collect(5.0)
+    stage.it.wait(5.0)
     other.kill()
     other.wait()
     stage.until_well("hops")
@@ -222,7 +222,7 @@ def network_cut(stage: Stage) -> None:
     with stemd.client.connect(control_port=stage.it.control_port, budget_s=5.0) as client:
         stage.it.until(lambda: client.read_block(0.05), PATIENCE_S, "blocks")
         subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
-        stage.it.collect(2.0)
+        stage.it.wait(2.0)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         while client.read_block(0.0) is not None:
             stage.it.daemon.poll(0.0)
@@ -258,7 +258,7 @@ def thousands_of_connections(stage: Stage) -> None:
         held.append(one)
         if i % 50 == 0:
             stage.it.daemon.poll(0.0)
-    stage.it.collect(3.0)
+    stage.it.wait(3.0)
     for one in held:
         one.close()
 

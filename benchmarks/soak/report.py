@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 ROLES = ("daemon", "capture", "separate", "publish", "record", "metrics")
-WARM_S = 60.0  # memory grows while things are used for the first time
+WARM_S = 60.0  # memory grows while things are used for the first time; of a long life a sixth
+LONG = 90  # samples of a life that tell a slope
+STOLEN_S = 0.02  # as /proc/stat counts: two ticks
 
 
 def write_report(result: dict[str, Any], out: Path) -> None:
@@ -25,40 +27,47 @@ def write_report(result: dict[str, Any], out: Path) -> None:
     (out / "soak.md").write_text("\n".join(_page(result, drawn)) + "\n")
 
 
-def unexplained(result: dict[str, Any]) -> tuple[int, int, float]:
-    """Misses and hops outside all faults, and the seconds that covers."""
+def outside(result: dict[str, Any]) -> dict[str, float]:
+    """Of the seconds outside all faults: how many, hops, misses, and those of them that the host of
+    a virtual machine explains, which gave its processors to others meanwhile."""
     inside = [(event["at_s"], event["until_s"]) for event in result["events"]]
-    misses = hops = 0.0
-    seconds = 0.0
+    found = dict.fromkeys(("seconds", "hops", "misses", "stolen"), 0.0)
     rows = [row for row in result["series"] if "stemd_hops_total" in row]
     for old, new in itertools.pairwise(rows):
         if any(a < new["t"] and old["t"] < b for a, b in inside):
             continue
         made = new["stemd_hops_total"] - old["stemd_hops_total"]
         if made >= 0:
-            misses += new["stemd_deadline_misses_total"] - old["stemd_deadline_misses_total"]
-            hops += made
-            seconds += new["t"] - old["t"]
-    return round(misses), round(hops), seconds
+            misses = new["stemd_deadline_misses_total"] - old["stemd_deadline_misses_total"]
+            taken_s = new["machine_stolen_s"] - old["machine_stolen_s"]
+            found["seconds"] += new["t"] - old["t"]
+            found["hops"] += made
+            found["misses"] += misses
+            found["stolen"] += misses if taken_s >= STOLEN_S else 0
+    return found
 
 
 def slope(result: dict[str, Any], name: str, role: str) -> float | None:
-    """Median growth an hour between restarts of a role, bytes or counts; None: too short a run."""
-    key = f"{name}[{role}]"
-    rows = [(row["t"], row[key]) for row in result["series"] if key in row]
-    starts = [e["at_s"] for e in result["events"] if role in e["name"] or "model" in e["name"]]
+    """Median growth an hour of the lives of a process, bytes or counts; None: none was long."""
+    key, restarts = f"{name}[{role}]", f"stemd_restarts_total[{role}]"
+    rows = [row for row in result["series"] if key in row]
+    swaps = [e["at_s"] for e in result["events"] if role == "separate" and "model" in e["name"]]
+    starts = [rows[0]["t"] if rows else 0.0, *swaps]
+    for old, new in itertools.pairwise(rows):
+        if old.get(restarts) != new.get(restarts):
+            starts.append(new["t"])
     slopes = []
-    edges = [-1e9, *starts, 1e9]
-    for a, b in itertools.pairwise(edges):
-        part = np.array([r for r in rows if a + WARM_S < r[0] < b])
-        if len(part) > 60:
+    for a, b in itertools.pairwise([*sorted(starts), np.inf]):
+        warm_s = a + (WARM_S if len(starts) > 1 else max(WARM_S, rows[-1]["t"] / 6))
+        part = np.array([(row["t"], row[key]) for row in rows if warm_s < row["t"] < b])
+        if len(part) > LONG:
             slopes.append(float(np.polyfit(part[:, 0], part[:, 1], 1)[0]) * 3600)
     return float(np.median(slopes)) if slopes else None
 
 
 def _page(result: dict[str, Any], drawn: bool) -> list[str]:
     separate = result["final"]["separate"]
-    misses, hops, seconds = unexplained(result)
+    calm = outside(result)
     loads = [row["machine_load"] for row in result["series"]] or [0.0]
     lines = [
         "# Soak",
@@ -76,8 +85,10 @@ def _page(result: dict[str, Any], drawn: bool) -> list[str]:
         "",
         *[f"- {line}" for line in result["wrong"]],
         "",
-        f"Outside all faults: {misses} of {hops} hops missed "
-        f"({100 * misses / max(hops, 1):.2f} %) in {seconds:.0f} s.",
+        f"Outside all faults: {calm['misses']:.0f} of {calm['hops']:.0f} hops missed "
+        f"({100 * calm['misses'] / max(calm['hops'], 1):.4f} %) in {calm['seconds']:.0f} s, "
+        f"{calm['stolen']:.0f} of them in seconds in which the host took {1e3 * STOLEN_S:.0f} ms "
+        "or more of the processors for others.",
         "",
         "| fault | times | all well after, s: median, worst | stated, s | misses | late | "
         "input lost, samples |",
