@@ -31,16 +31,14 @@ from typing import Any
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from stemd.config import load_config
-from stemd.daemon import Daemon
 from stemd.processors.catalogue import find_model
 from stemd.shared import PLACE, PREFIX
 from stemd.status import State
-from tests.device.conftest import START_S, Running
 from tests.sinks.support import free_port, free_ports
 
 from .faults import FAULTS, NEEDS_CLOCK, NEEDS_DEVICE, NEEDS_NAMESPACE, Device, Fault, Stage
 from .report import write_report
+from .watched import START_S, Watched
 
 ROLES = ("capture", "separate", "publish", "record", "metrics")
 SAMPLE_S = 1.0
@@ -103,9 +101,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     cannot += () if options.clock and os.geteuid() == 0 else NEEDS_CLOCK
     faults = [f for f in FAULTS if f.name not in cannot]
     faults = [f for f in faults if not options.only or f.name in options.only]
-    daemon = Daemon(load_config(config), config_path=config)
-    daemon.start()
-    it = Running(daemon, control)
+    it = Watched(config, control, options.out / "stemd.log")
     pids: set[int] = set()
     stop = threading.Event()
     series = options.out / "series.jsonl"
@@ -115,7 +111,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     wrong: list[str] = []
     chance = random.Random(options.seed)
     try:
-        it.until(lambda: it.status.state is State.RUNNING, START_S, "the start")
+        it.until_state(State.RUNNING, START_S)
         it.until(lambda: it.status.metrics["ready"] and it.status.record["ready"], START_S, "all")
         sampler.start()
         stage = Stage(it, config, disk, metrics, osc_in, models, device)
@@ -134,11 +130,13 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         pids |= _pids(it)
     finally:
         stop.set()
-        daemon.stop()
+        code = it.end()
         if device:
             device.close()
     sampler.join(5.0)
-    wrong += _left_behind(pids)
+    if code:
+        wrong.append(f"the daemon ended with {code}, expected 0")
+    wrong += _left_behind(it.pid, pids)
     played, broken = _recordings(disk / "takes")
     wrong += broken
     expected = sum(event["restarts"] for event in events)
@@ -207,15 +205,12 @@ def _two_models(profile: str, place: Path) -> tuple[str, str]:
     return "default", str(place / f"twin_{profile}.onnx")
 
 
-def _pids(it: Running) -> set[int]:
+def _pids(it: Watched) -> set[int]:
     return {int(getattr(it.status, role)["pid"]) for role in ROLES} - {0}
 
 
 def _sample(port: int, begin_s: float, series: Path, stop: threading.Event) -> None:
-    """What /metrics says, once a second; a metrics process that was killed leaves a hole.
-
-    It goes to a file at once: this process is the daemon too, and its memory is looked at.
-    """
+    """What /metrics says, once a second; a metrics process that was killed leaves a hole."""
     with series.open("w") as file:
         while not stop.wait(SAMPLE_S):
             row = {
@@ -271,7 +266,7 @@ def _recordings(takes: Path) -> tuple[int, list[str]]:
     return len(found), [f"{take.name}/{why}" for take, why in found if why]
 
 
-def _left_behind(pids: set[int]) -> list[str]:
+def _left_behind(daemon: int, pids: set[int]) -> list[str]:
     """Processes and shared memory that should be gone."""
     wrong = []
     time.sleep(1.0)
@@ -280,7 +275,7 @@ def _left_behind(pids: set[int]) -> list[str]:
             stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             if stat[0] != "Z":
                 wrong.append(f"process {pid} is still there")
-    wrong += [f"{path.name} is left in {PLACE}" for path in PLACE.glob(f"{PREFIX}{os.getpid()}-*")]
+    wrong += [f"{path.name} is left in {PLACE}" for path in PLACE.glob(f"{PREFIX}{daemon}-*")]
     return wrong
 
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import stemd.client
-from stemd.desk import Desk
 from stemd.errors import StemdError
+from stemd.spec import STEMS
 from stemd.status import State
-from stemd.wire.control import Setting
-from tests.device.conftest import Running
 from tests.servers import feeder, jack
+
+from .watched import Watched
 
 PATIENCE_S = 90.0
 
@@ -55,7 +55,7 @@ class Device:
 class Stage:
     """What faults are done to."""
 
-    it: Running
+    it: Watched
     config: Path
     disk: Path
     metrics_port: int
@@ -63,6 +63,21 @@ class Stage:
     models: tuple[str, str]
     device: Device | None = None
     turn: int = 0
+    model: int = 0
+
+    def reload(self) -> None:
+        """Write what is wanted now behind what stays, and have it read."""
+        always = self.config.read_text().rpartition("[mixer]")[0]
+        self.config.write_text(
+            f"{always}[mixer]\ngain_db = {{bass = {self.gain_db}}}\n"
+            f'[model]\nname = "{self.models[self.model]}"\n'
+        )
+        self.it.ask("reload")
+
+    @property
+    def gain_db(self) -> int:
+        """Of the bass; another one each turn."""
+        return -(self.turn % 6)
 
     def well(self) -> bool:
         """Hops flow, and nobody complains."""
@@ -158,24 +173,18 @@ def stalled_subscriber(stage: Stage) -> None:
 def reload(stage: Stage) -> None:
     """Another level in the file."""
     stage.turn += 1
-    text = stage.config.read_text().rpartition("[mixer]")[0]
-    stage.config.write_text(f"{text}[mixer]\ngain_db = {{bass = {-(stage.turn % 6)}}}\n")
-    ok, said = stage.it.daemon.reload()
-    assert ok, said
-    wanted = 10 ** (-(stage.turn % 6) / 20)
-    assert abs(float(stage.it.status.mixer["gain"][0, 2]) - wanted) < 1e-3
+    stage.reload()
+    wanted = 10 ** (stage.gain_db / 20)
+    gains, bass = stage.it.status.mixer["gain"][0], STEMS.index("bass")
+    stage.it.until(lambda: abs(float(gains[bass]) - wanted) < 1e-3, PATIENCE_S, "the gain")
     stage.until_well("hops")
 
 
 def swap_model(stage: Stage) -> None:
     """The other model."""
-    one, other = stage.models
-    name = other if stage.it.daemon.config.model.name == one else one
-    kept = [one for one in stage.it.daemon._overrides if not one.startswith("model.name")]
-    stage.it.daemon._overrides = (*kept, f'model.name="{name}"')
+    stage.model = 1 - stage.model
     pid = int(stage.it.status.separate["pid"])
-    ok, said = stage.it.daemon.reload()
-    assert ok, said
+    stage.reload()
     stage.it.until(lambda: int(stage.it.status.separate["pid"]) != pid, 240.0, "the model")
     stage.until_well("hops")
 
@@ -188,10 +197,9 @@ def full_disk(stage: Stage) -> None:
             file.write(bytes(1 << 20))
     stage.it.until(lambda: not stage.it.status.record["recording"], PATIENCE_S, "it to stop")
     filler.unlink()
-    desk = Desk(stage.it.status, ["main"])
-    desk.set([Setting("recording", 0, 0, 0.0)])
+    stage.it.ask("set", recording=False)
     stage.it.wait(0.3)
-    desk.set([Setting("recording", 0, 0, 1.0)])
+    stage.it.ask("set", recording=True)
     stage.it.until(lambda: stage.it.status.record["recording"], PATIENCE_S, "a recording")
     stage.until_well("hops")
 
@@ -225,7 +233,7 @@ def network_cut(stage: Stage) -> None:
         stage.it.wait(2.0)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         while client.read_block(0.0) is not None:
-            stage.it.daemon.poll(0.0)
+            pass
         stage.it.until(lambda: client.read_block(0.05), PATIENCE_S, "blocks again")
     stage.until_well("hops")
 
@@ -239,10 +247,7 @@ def bad_osc(stage: Stage) -> None:
             packet = noise if i % 2 else b"/stemd/bass/gain\0\0\0\0,f\0\0" + noise[:5]
             with contextlib.suppress(OSError):
                 out.sendto(packet, ("127.0.0.1", stage.osc_port))
-            if i % 200 == 0:
-                stage.it.daemon.poll(0.0)
-    with contextlib.suppress(StemdError):
-        Desk(stage.it.status, ["main"]).set([Setting("gain", 0, 3, 1.0)])
+    stage.it.ask("set", stem="other", gain=1.0)  # a packet may have meant it
     stage.until_well("hops")
 
 
@@ -256,8 +261,6 @@ def thousands_of_connections(stage: Stage) -> None:
         with contextlib.suppress(OSError):
             one.connect_ex(("127.0.0.1", port))
         held.append(one)
-        if i % 50 == 0:
-            stage.it.daemon.poll(0.0)
     stage.it.wait(3.0)
     for one in held:
         one.close()

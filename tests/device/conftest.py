@@ -67,12 +67,6 @@ class Running:
         faded_in = int(self.status.separate["hops"]) + 10
         self.until(lambda: int(self.status.separate["hops"]) > faded_in, timeout_s, "sound")
 
-    def wait(self, seconds: float) -> None:
-        """Supervise for so long."""
-        end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
-            assert self.daemon.poll(0.01), self.daemon.status.reason
-
     def collect(self, seconds: float) -> MemorySink:
         """The hops of the next `seconds`; a machine that stands still gets more time for them."""
         sink = MemorySink()
