@@ -417,7 +417,7 @@ class Client:
     def _welcome(self, info: dict[str, Any]) -> None:
         for key in ("feeds", "features"):
             names = info.get(key)
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            if not isinstance(names, list) or not all(_is_name(name) for name in names):
                 raise _foreign(key, names, "names")
         if not info["feeds"]:
             raise _foreign("feeds", [], "one or more")
@@ -439,6 +439,11 @@ _NUMBERS = {
     "audio_port": (1, 65_535),
     "features_port": (1, 65_535),
 }
+
+
+def _is_name(value: Any) -> bool:
+    # JSON can say half a surrogate pair, which is no character and part of no topic.
+    return isinstance(value, str) and value.isprintable()
 
 
 def _foreign(key: str, value: Any, expected: str) -> ProtocolError:

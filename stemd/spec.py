@@ -15,6 +15,7 @@ SOURCES = (
 )  # what has features; the stem byte on the wire indexes it
 N_STEMS = len(STEMS)
 OTHER = STEMS.index("other")
+LOUDEST = 64.0  # +36 dBFS: float devices overshoot full scale, but no music is beyond this
 N_CHANNELS = 2  # inside, everything is stereo; a mono feed is heard on both
 OPUS_RATE, OPUS_FRAME = 48_000, 480  # Hz, and samples of a packet; Opus knows no 44.1 kHz
 

@@ -376,6 +376,7 @@ def test_somebody_else_there_is_a_sentence():
     [
         ("feeds", 3, "welcome.feeds: got 3, expected names"),
         ("feeds", [], r"welcome.feeds: got \[\], expected one or more"),
+        ("feeds", ["\ud800"], r"welcome.feeds: got \['\\ud800'\], expected names"),
         ("features", [1], r"welcome.features: got \[1\], expected names"),
         ("samplerate", "fast", "welcome.samplerate: got 'fast', expected a whole number from 1"),
         ("latency", -1, "welcome.latency: got -1, expected"),

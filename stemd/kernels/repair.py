@@ -6,20 +6,17 @@ import numpy as np
 
 from stemd.kernels.jit import kernel
 
-LOUDEST = np.float32(64.0)
-"""+36 dBFS: float devices and plugins overshoot full scale, but no music is beyond this."""
 
-
-@kernel("int64(float32[:, :])")
-def repair(block):
-    """Set what is not a number, or absurdly loud, to 0; returns how many samples were.
+@kernel("int64(float32[:, :], float32)")
+def repair(block, loudest):
+    """Set what is not a number, or louder than anything, to 0; returns how many samples were.
 
     block : (c, n) float32, changed in place
     """
     n_bad = 0
     for c in range(block.shape[0]):
         for n in range(block.shape[1]):
-            if not (abs(block[c, n]) <= LOUDEST):  # also true of NaN
+            if not (abs(block[c, n]) <= loudest):  # also true of NaN
                 block[c, n] = np.float32(0.0)
                 n_bad += 1
     return n_bad

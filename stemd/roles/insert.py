@@ -13,7 +13,7 @@ import numpy as np
 from ..kernels.repair import repair
 from ..processors.slots import Slot, Slots
 from ..processors.stft import Float32Array
-from ..spec import N_CHANNELS, StreamSpec
+from ..spec import LOUDEST, N_CHANNELS, StreamSpec
 from ..wire.plugin import (
     FLAG_DRY,
     FLAG_GAP,
@@ -163,7 +163,7 @@ class Insert:
             self.zero_filled += gap
         fresh = self._append(n)
         fresh[:] = frames.T
-        self.repaired += repair(fresh)
+        self.repaired += repair(fresh, LOUDEST)
         self._marks.append((self._taken + self.waiting, t_ns))
         return Pushed.TAKEN
 

@@ -16,7 +16,7 @@ from ..kernels.repair import repair
 from ..processors.clock import DeviceClock
 from ..processors.seam import Seam
 from ..ring import Ring
-from ..spec import N_CHANNELS, StreamSpec
+from ..spec import LOUDEST, N_CHANNELS, StreamSpec
 from ..wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY
 
 SECOND_NS = 1_000_000_000
@@ -163,7 +163,7 @@ class Intake:
         for feed, channels in enumerate(self._channels):
             part = self.hop[feed, :, self._fill : self._fill + n]
             self._ring.copy(start, n, channels, part)
-            self._section["repaired"] += repair(part)
+            self._section["repaired"] += repair(part, LOUDEST)
             self._seams[feed].process(part)
         if seams := int(block["seams"]):
             self.seams |= seams

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ProtocolError
+from ..spec import LOUDEST
 
 MAGIC = b"STUP"
 VERSION = 1
@@ -194,11 +195,12 @@ def encode_block(block: Audio, encoding: Encoding) -> bytes:
 
 
 def decode_block(data: Any, channels: int, encoding: Encoding) -> Audio:
-    """(n, c) float32 of what `encode_block` wrote; what is no number becomes 0."""
+    """(n, c) float32 of what `encode_block` wrote; what is no audio becomes 0."""
     if encoding == Encoding.F32:
         block = np.frombuffer(data, "<f4").astype(np.float32)
-        if not np.isfinite(block).all():
-            np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        audio = np.abs(block) <= LOUDEST  # not so of what is no number
+        if not audio.all():
+            block[~audio] = 0.0
     elif encoding == Encoding.S16:
         block = np.frombuffer(data, "<i2").astype(np.float32)
         block *= np.float32(2.0**-15)

@@ -189,8 +189,8 @@ def test_encodings_keep_what_they_can(encoding):
     assert np.abs(loud).max() <= (4.0 if encoding == Encoding.F32 else 1.0)
 
 
-def test_what_is_no_number_becomes_silence():
-    wrong = np.array([[np.nan, np.inf], [-np.inf, 0.5]], np.float32)
+def test_what_is_no_audio_becomes_silence():
+    wrong = np.array([[np.nan, np.inf], [-3e38, 0.5]], np.float32)
     back = decode_block(encode_block(wrong, Encoding.F32), 2, Encoding.F32)
     np.testing.assert_array_equal(back, [[0, 0], [0, 0.5]])
 
