@@ -144,8 +144,8 @@ def profile_of(path: Path, card: dict[str, Any]) -> str:
     for name, p in PROFILES.items():
         if got == (p.n_fft, p.hop_length, p.window):
             return name
-    known = ", ".join(f"{p.n_fft} {p.hop_length} {p.window} ({n})" for n, p in PROFILES.items())
-    shown = " ".join(map(str, got))[:SHOWN_CHARACTERS]
+    known = ", ".join(f"{p.n_fft} {p.hop_length} {p.window!r} ({n})" for n, p in PROFILES.items())
+    shown = " ".join(map(_shown, got))
     raise ModelError(
         f"{path.with_suffix('.json').name}: got n_fft, hop_length, window {shown}, "
         f"expected one of {known}"

@@ -167,7 +167,7 @@ def test_what_comes_after_a_broken_door_is_not_looked_at(tmp_path, path):
     write_card(path, hop_length=300)
     assert list(refused(path)) == ["card"]
     assert (
-        "got n_fft, hop_length, window 2048 300 asymmetric, expected one of"
+        "got n_fft, hop_length, window 2048 300 'asymmetric', expected one of"
         in refused(path)["card"]
     )
     write_model(tmp_path, LIVE, change_card=lambda card: card["states"][0].update(name="x"))
