@@ -110,6 +110,7 @@ class Server:
             handle_signals=False,
             keepalive_timeout=IDLE_S,
             logger=self._log,
+            auto_decompress=False,  # nothing we are told is long enough to be packed
         )
         await self._runner.setup()
         serve = self._runner.server

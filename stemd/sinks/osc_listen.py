@@ -128,11 +128,11 @@ class OscListeners:
                     one.over = True
                     return
                 self._happen(one, event)
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, UnicodeDecodeError) as error:  # headers beyond ASCII
             self.refused += 1
             one.over = True
-            if error.event_hint:
-                one.left += one.protocol.send(error.event_hint)
+            if hint := getattr(error, "event_hint", None):
+                one.left += one.protocol.send(hint)
 
     def _happen(self, one: _Listener, event: Event) -> None:
         if isinstance(event, Request):

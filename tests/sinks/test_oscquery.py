@@ -305,6 +305,16 @@ def test_nonsense_ends_or_is_counted(sink, listener, nonsense):
     assert len(listeners) <= 1
 
 
+def test_a_header_beyond_ascii_ends_the_connection(sink, listener):
+    listener.socket.sendall(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Sec-WebSocket-Extensions: \xff\r\n\r\n"
+    )
+    wait_until(lambda: sink._listeners.refused == 1, "the refusal", sink.service)
+    wait_until(lambda: not len(sink._listeners), "the end", sink.service)
+
+
 @pytest.mark.parametrize("address", [[], {}, ["/stemd/state"], 1, None])
 def test_what_is_no_address_is_refused_and_the_next_is_heard(sink, listener, address):
     listener.say(Request("127.0.0.1", "/"))
