@@ -410,25 +410,30 @@ def _check_graph(
     """Names, order, types, ranks and sizes of everything that goes in and out."""
     wanted_in = {"mix": mix_shape, **state_shapes}
     wanted_out = {"masks": mask_shape, **{f"next_{n}": s for n, s in state_shapes.items()}}
-    for side, nodes, wanted in (
-        ("inputs", session.get_inputs(), wanted_in),
-        ("outputs", session.get_outputs(), wanted_out),
+    try:
+        sides = [
+            [(node.name, node.type, node.shape) for node in nodes]
+            for nodes in (session.get_inputs(), session.get_outputs())
+        ]
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"{where}: got a name that is no UTF-8, expected those of its card"
+        ) from error
+    for side, nodes, wanted in zip(
+        ("inputs", "outputs"), sides, (wanted_in, wanted_out), strict=True
     ):
-        names = [node.name for node in nodes]
+        names = [name for name, _, _ in nodes]
         if names != list(wanted):
             raise ModelError(f"{where}.{side}: got {names}, expected {list(wanted)}")
-        for node in nodes:
-            at = f"{where}.{node.name}"
-            if node.type != "tensor(float)":
-                raise ModelError(f"{at}: got {node.type}, expected tensor(float)")
-            shape = wanted[node.name]
-            if len(node.shape) != len(shape):
-                raise ModelError(f"{at}: got rank {len(node.shape)}, expected {len(shape)}")
-            if isinstance(node.shape[0], int):
-                raise ModelError(f"{at}: got batch {node.shape[0]}, expected a dynamic axis")
+        for name, type_, got_shape in nodes:
+            at, shape = f"{where}.{name}", wanted[name]
+            if type_ != "tensor(float)":
+                raise ModelError(f"{at}: got {type_}, expected tensor(float)")
+            if len(got_shape) != len(shape):
+                raise ModelError(f"{at}: got rank {len(got_shape)}, expected {len(shape)}")
+            if isinstance(got_shape[0], int):
+                raise ModelError(f"{at}: got batch {got_shape[0]}, expected a dynamic axis")
             # a size the exporter left open is settled by the first run
-            for got, size in zip(node.shape[1:], shape[1:], strict=True):
+            for got, size in zip(got_shape[1:], shape[1:], strict=True):
                 if isinstance(got, int) and got != size:
-                    raise ModelError(
-                        f"{at}: got shape {node.shape[1:]}, expected {list(shape[1:])}"
-                    )
+                    raise ModelError(f"{at}: got shape {got_shape[1:]}, expected {list(shape[1:])}")

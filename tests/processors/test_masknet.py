@@ -248,6 +248,21 @@ def test_a_wrong_graph_is_refused_by_name(tmp_path, change, message):
         MaskNet(path, SPEC, "cpu")
 
 
+def odd_axis(parts):
+    parts["inputs"]["mix"][0] = "odd axis"
+
+
+def test_a_graph_whose_names_are_no_text_is_refused(tmp_path):
+    path = write_model(tmp_path, SPEC, change=odd_axis)
+    graph = path.read_bytes().replace(b"odd axis", b"\xffdd axis")
+    path.write_bytes(graph)
+    card = path.with_suffix(".json")
+    digest = hashlib.sha256(graph).hexdigest()
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": digest}))
+    with pytest.raises(ModelError, match=r"tiny\.onnx: got a name that is no UTF-8, expected"):
+        MaskNet(path, SPEC, "cpu")
+
+
 def test_files_that_are_missing_or_broken_are_refused(tmp_path, path):
     card = path.with_suffix(".json")
     text = card.read_text()
