@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 ROLES = ("daemon", "capture", "separate", "publish", "record", "metrics")
-WARM_S = 60.0  # memory grows while things are used for the first time; of a long life a sixth
-LONG = 90  # samples of a life that tell a slope
+WARM_S = 120.0  # memory grows while things are used for the first time; of a long life a sixth
+LONG = 300  # samples that tell a slope
 STOLEN_S = 0.02  # as /proc/stat counts: two ticks
 
 
@@ -48,21 +48,25 @@ def outside(result: dict[str, Any]) -> dict[str, float]:
 
 
 def slope(result: dict[str, Any], name: str, role: str) -> float | None:
-    """Median growth an hour of the lives of a process, bytes or counts; None: none was long."""
+    """Growth an hour within the lives of a process, bytes or counts; None: they were too short.
+
+    One slope is fitted to all lives, each at its own height.
+    """
     key, restarts = f"{name}[{role}]", f"stemd_restarts_total[{role}]"
     rows = [row for row in result["series"] if key in row]
-    swaps = [e["at_s"] for e in result["events"] if role == "separate" and "model" in e["name"]]
-    starts = [rows[0]["t"] if rows else 0.0, *swaps]
+    starts = [e["at_s"] for e in result["events"] if role == "separate" and "model" in e["name"]]
     for old, new in itertools.pairwise(rows):
         if old.get(restarts) != new.get(restarts):
             starts.append(new["t"])
-    slopes = []
-    for a, b in itertools.pairwise([*sorted(starts), np.inf]):
-        warm_s = a + (WARM_S if len(starts) > 1 else max(WARM_S, rows[-1]["t"] / 6))
-        part = np.array([(row["t"], row[key]) for row in rows if warm_s < row["t"] < b])
-        if len(part) > LONG:
-            slopes.append(float(np.polyfit(part[:, 0], part[:, 1], 1)[0]) * 3600)
-    return float(np.median(slopes)) if slopes else None
+    warm_s = WARM_S if starts else max(WARM_S, result["minutes"] * 10)
+    edges = [rows[0]["t"] if rows else 0.0, *sorted(starts), np.inf]
+    along = squared = n = 0.0
+    for a, b in itertools.pairwise(edges):
+        part = np.array([(row["t"], row[key]) for row in rows if a + warm_s < row["t"] < b])
+        if len(part) > 1:
+            t, value = (part - part.mean(axis=0)).T
+            along, squared, n = along + t @ value, squared + t @ t, n + len(part)
+    return float(along / squared) * 3600 if n > LONG else None
 
 
 def _page(result: dict[str, Any], drawn: bool) -> list[str]:
