@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_lost_blocks_become_as_much_silence() -> None:
         it.collect(0.5)
         pid = int(it.status.capture["pid"])
         os.kill(pid, signal.SIGSTOP)  # the server goes on without us
-        it.collect(0.1)
+        time.sleep(0.1)
         os.kill(pid, signal.SIGCONT)
         sink = it.collect(1.0)
         lost = int(it.status.separate["lost_input"])
