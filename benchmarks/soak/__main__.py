@@ -31,14 +31,16 @@ from typing import Any
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.kills import session_of, shared_of
 from stemd.processors.catalogue import find_model
-from stemd.shared import PLACE, PREFIX
+from stemd.shared import PLACE
 from stemd.status import State
+from tests.device.conftest import START_S
 from tests.sinks.support import free_port, free_ports
 
 from .faults import FAULTS, NEEDS_CLOCK, NEEDS_DEVICE, NEEDS_NAMESPACE, Device, Fault, Stage
 from .report import write_report
-from .watched import START_S, Watched
+from .watched import Watched
 
 ROLES = ("capture", "separate", "publish", "record", "metrics")
 SAMPLE_S = 1.0
@@ -268,14 +270,9 @@ def _recordings(takes: Path) -> tuple[int, list[str]]:
 
 def _left_behind(daemon: int, pids: set[int]) -> list[str]:
     """Processes and shared memory that should be gone."""
-    wrong = []
     time.sleep(1.0)
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if stat[0] != "Z":
-                wrong.append(f"process {pid} is still there")
-    wrong += [f"{path.name} is left in {PLACE}" for path in PLACE.glob(f"{PREFIX}{daemon}-*")]
+    wrong = [f"process {pid} is still there" for pid in pids if session_of(pid)]
+    wrong += [f"{name} is left in {PLACE}" for name in shared_of({daemon})]
     return wrong
 
 

@@ -283,9 +283,7 @@ class Fault:
     name: str
     do: Callable[[Stage], None]
     limit_s: float  # injection included, where that takes time
-    restarts: int | None = (
-        0  # processes it makes the daemon start again; None: as often as it takes
-    )
+    restarts: int | None = 0  # of processes that it causes; None: as many as it takes
     costs_audio: bool = False  # whether samples may be lost
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 import stemd.client
-from stemd.shared import PLACE, PREFIX
+from benchmarks.kills import shared_of
+from stemd.shared import PLACE
 from stemd.status import State, Status, _dtype
-
-START_S = 90.0  # a machine that has never run stemd compiles its kernels first
-LOOK_S = 0.01
+from tests.device.conftest import START_S
+from tests.servers import wait_for
 
 
 class _Mapped:
@@ -27,10 +27,6 @@ class _Mapped:
 
     def __init__(self, path: Path) -> None:
         self.view: Any = np.memmap(path, _dtype(1), mode="r", shape=(1,))[0]
-
-    def close(self) -> None:
-        """Unmapped when nobody looks any more."""
-        self.view = None
 
 
 class Watched:
@@ -66,13 +62,12 @@ class Watched:
 
     def until(self, condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
         """Wait for `condition()`; the daemon has to live meanwhile."""
-        end_s = time.monotonic() + timeout_s
-        while not (found := condition()):
-            assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}"
-            if time.monotonic() > end_s:
-                raise TimeoutError(f"{what}: not there after {timeout_s:g} s")
-            time.sleep(LOOK_S)
-        return found
+
+        def look() -> Any:
+            self._check()
+            return condition()
+
+        return wait_for(look, timeout_s, what)
 
     def until_state(self, state: State, timeout_s: float) -> None:
         """Wait for a state."""
@@ -82,7 +77,7 @@ class Watched:
         """Wait so long; the daemon has to live meanwhile."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
-            assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}"
+            self._check()
             time.sleep(min(left_s, 0.1))
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
@@ -98,9 +93,12 @@ class Watched:
         self.process.kill()
         return self.process.wait()
 
+    def _check(self) -> None:
+        assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}"
+
     def _memory(self, size: int) -> Path | None:
-        for path in PLACE.glob(f"{PREFIX}{self.pid}-*"):
+        for name in shared_of({self.pid}):
             with contextlib.suppress(OSError):
-                if os.stat(path).st_size == size:
-                    return path
+                if os.stat(PLACE / name).st_size == size:
+                    return PLACE / name
         return None
