@@ -7,7 +7,8 @@ The page, its plots and the figures behind them go to --out (build/soak). Where 
 listens to a sound server that can be torn out, else to the demo loop. As root it runs in network
 and mount namespaces of its own, so that the network can be cut and a disk be full; with --clock it
 also sets the machine's clock, an hour ahead and back. What cannot be done is left out, and the page
-says so. Exit code 1: something did not recover, a recording
+says so. Misses outside the faults are told beside the moments at which the machine itself stood
+still (`stops`). Exit code 1: something did not recover, a recording
 does not play, or a count does not add up.
 """
 
@@ -43,7 +44,7 @@ from .report import write_report
 from .watched import Watched
 
 ROLES = ("capture", "separate", "publish", "record", "metrics")
-SAMPLE_S = 1.0
+SAMPLE_S, LOOK_S = 1.0, 0.002
 SETTLED_S = 2.0  # after a fault misses are still its own
 INSIDE = "STEMD_SOAK_INSIDE"
 
@@ -109,6 +110,9 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     series = options.out / "series.jsonl"
     begin_s = time.monotonic()
     sampler = threading.Thread(target=_sample, args=(metrics, begin_s, series, stop), daemon=True)
+    missed: list[tuple[float, int]] = []
+    looker = threading.Thread(target=_look, args=(it, begin_s, missed, stop), daemon=True)
+    watchers = _watch_machine(options.out)
     events: list[dict[str, Any]] = []
     wrong: list[str] = []
     chance = random.Random(options.seed)
@@ -116,6 +120,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         it.until_state(State.RUNNING, START_S)
         it.until(lambda: it.status.metrics["ready"] and it.status.record["ready"], START_S, "all")
         sampler.start()
+        looker.start()
         stage = Stage(it, config, disk, metrics, osc_in, models, device)
         end_s = time.monotonic() + 60 * options.minutes
         queue: list[Fault] = []
@@ -132,6 +137,8 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         pids |= _pids(it)
     finally:
         stop.set()
+        for watcher in watchers:
+            watcher.kill()
         code = it.end()
         if device:
             device.close()
@@ -151,6 +158,8 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         "command": "python -m benchmarks.soak " + " ".join(sys.argv[1:]),
         "events": events,
         "left_out": sorted(cannot),
+        "missed": missed,
+        "stops": _stops(options.out, len(watchers), begin_s),
         "series": [json.loads(line) for line in series.read_text().splitlines()],
         "final": final,
         "recordings": played,
@@ -218,7 +227,6 @@ def _sample(port: int, begin_s: float, series: Path, stop: threading.Event) -> N
             row = {
                 "t": time.monotonic() - begin_s,
                 "machine_load": os.getloadavg()[0],
-                "machine_stolen_s": _stolen_s(),
             }
             with contextlib.suppress(OSError, ValueError):
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as reply:
@@ -230,12 +238,37 @@ def _sample(port: int, begin_s: float, series: Path, stop: threading.Event) -> N
                 print(json.dumps(row), file=file, flush=True)
 
 
-def _stolen_s() -> float:
-    """Processor time that a host gave to other machines while this one wanted it."""
-    with contextlib.suppress(OSError):
-        first = Path("/proc/stat").read_text().partition("\n")[0].split()
-        return int(first[8]) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+def _look(
+    it: Watched, begin_s: float, missed: list[tuple[float, int]], stop: threading.Event
+) -> None:
+    """When hops were missed, and how many at once; to two milliseconds or three."""
+    section = it.status.separate
+    old = int(section["misses"])
+    while not stop.wait(LOOK_S):
+        new = int(section["misses"])
+        if new > old:
+            missed.append((time.monotonic() - begin_s, new - old))
+        old = new
+
+
+def _watch_machine(out: Path) -> list[subprocess.Popen[bytes]]:
+    """One of `stops` for each processor; none where real-time scheduling is not granted."""
+    watchers = []
+    for n, processor in enumerate(sorted(os.sched_getaffinity(0)) if os.geteuid() == 0 else ()):
+        command = [sys.executable, "-m", "benchmarks.soak.stops", str(processor)]
+        with (out / f"stops-{n}.txt").open("wb") as file:
+            watchers.append(subprocess.Popen(command, stdout=file))
+    return watchers
+
+
+def _stops(out: Path, watchers: int, begin_s: float) -> list[tuple[float, float]]:
+    """Begin and end of each moment at which a processor stood still."""
+    found = []
+    for n in range(watchers):
+        for line in (out / f"stops-{n}.txt").read_text().splitlines():
+            if len(times := line.split()) == 2:  # the last line may be cut off
+                found.append((float(times[0]) - begin_s, float(times[1]) - begin_s))
+    return sorted(found)
 
 
 def _prune(takes: Path) -> None:
