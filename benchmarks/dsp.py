@@ -6,7 +6,7 @@ Prints a table and one line of JSON. Percentiles are over single hops; `floor` r
 and sizes of transforms as the stages do, through the same kernels, and nothing else. Rows:
 
 analysis, masks+synthesis   the separator's two halves, with random masks
-features: level, onset, pitch
+onset, meter, …             the features, each by itself
 dsp                         all of these, one whole hop without a model
 model, hop                  the model alone, and a whole hop with it
 dsp in silence, denormals   the same after noise has stopped, and on input of 1e-40, with the
@@ -163,19 +163,24 @@ def bench(
     b = Bench(spec)
     noise = b.noise
     separator, features = HopSeparator(spec, RandomMasks(spec)), Features(spec)
-    level, onset, pitch = features.loudness, features.onset, features.pitch
-    s = separator
+    f, s = features, separator
+    heard = s.spectra, s.masked
+    described: dict[str, Callable[[int], object]] = {
+        "onset": lambda k: f.onset.process(*heard, s.frames, s.masked_frames, b.out),
+        "meter": lambda k: f.meter.process(b.mix, b.stems, *heard, f.onset.flux, b.out),
+        "pitch": lambda k: f.pitch.process(b.mix, b.stems, b.out),
+        "notes": lambda k: f.notes.process(b.out),
+        "chroma": lambda k: f.chroma.process(*heard, b.out),
+        "drums": lambda k: f.drums.process(*heard, b.out),
+        "tempo": lambda k: f.tempo.process(f.onset.flux, b.out),
+    }
     jobs = {
         "fft floor: separation": Job(fft_floor(spec, None)),
         "fft floor: with pitch": Job(fft_floor(spec, features)),
         "analysis": Job(lambda k: s.analyse(noise[k % 16])),
         "masks + synthesis": Job(lambda k: s.synthesise(b.stems, b.mix)),
         "separation": Job(lambda k: b.hop(s, noise[k % 16], None)),
-        "level": Job(lambda k: level.process(b.mix, b.stems, b.out)),
-        "onset": Job(
-            lambda k: onset.process(s.spectra, s.masked, s.frames, s.masked_frames, b.out)
-        ),
-        "pitch": Job(lambda k: pitch.process(b.mix, b.stems, b.out)),
+        **{name: Job(call) for name, call in described.items()},
         "dsp": Job(lambda k: b.hop(s, noise[k % 16], features)),
     }
     model: MaskNet | None = None
