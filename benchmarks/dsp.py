@@ -204,6 +204,8 @@ def bench(
     if model is not None and n_feeds == 1:
         speeds["offline x real time, model"] = offline_speed(one, model)
 
+    flush_denormals(False)
+
     hop_us = spec.hop_s * 1e6
     whole = rows.get("hop", rows["dsp"])
 
