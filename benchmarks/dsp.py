@@ -165,22 +165,19 @@ def bench(
     separator, features = HopSeparator(spec, RandomMasks(spec)), Features(spec)
     f, s = features, separator
     heard = s.spectra, s.masked
-    described: dict[str, Callable[[int], object]] = {
-        "onset": lambda k: f.onset.process(*heard, s.frames, s.masked_frames, b.out),
-        "meter": lambda k: f.meter.process(b.mix, b.stems, *heard, f.onset.flux, b.out),
-        "pitch": lambda k: f.pitch.process(b.mix, b.stems, b.out),
-        "notes": lambda k: f.notes.process(b.out),
-        "chroma": lambda k: f.chroma.process(*heard, b.out),
-        "drums": lambda k: f.drums.process(*heard, b.out),
-        "tempo": lambda k: f.tempo.process(f.onset.flux, b.out),
-    }
     jobs = {
         "fft floor: separation": Job(fft_floor(spec, None)),
         "fft floor: with pitch": Job(fft_floor(spec, features)),
         "analysis": Job(lambda k: s.analyse(noise[k % 16])),
         "masks + synthesis": Job(lambda k: s.synthesise(b.stems, b.mix)),
         "separation": Job(lambda k: b.hop(s, noise[k % 16], None)),
-        **{name: Job(call) for name, call in described.items()},
+        "onset": Job(lambda k: f.onset.process(*heard, s.frames, s.masked_frames, b.out)),
+        "meter": Job(lambda k: f.meter.process(b.mix, b.stems, *heard, f.onset.flux, b.out)),
+        "pitch": Job(lambda k: f.pitch.process(b.mix, b.stems, b.out)),
+        "notes": Job(lambda k: f.notes.process(b.out)),
+        "chroma": Job(lambda k: f.chroma.process(*heard, b.out)),
+        "drums": Job(lambda k: f.drums.process(*heard, b.out)),
+        "tempo": Job(lambda k: f.tempo.process(f.onset.flux, b.out)),
         "dsp": Job(lambda k: b.hop(s, noise[k % 16], features)),
     }
     model: MaskNet | None = None

@@ -33,6 +33,7 @@ import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.kills import session_of, shared_of
+from stemd.cli.machine import realtime
 from stemd.processors.catalogue import find_model
 from stemd.shared import PLACE
 from stemd.status import State
@@ -157,7 +158,7 @@ def soak(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         "profile": options.profile,
         "command": "python -m benchmarks.soak " + " ".join(sys.argv[1:]),
         "events": events,
-        "left_out": sorted(cannot),
+        "left_out": sorted((*cannot, *(() if watchers else ("stops of the machine",)))),
         "missed": missed,
         "stops": _stops(options.out, len(watchers), begin_s),
         "series": [json.loads(line) for line in series.read_text().splitlines()],
@@ -254,7 +255,8 @@ def _look(
 def _watch_machine(out: Path) -> list[subprocess.Popen[bytes]]:
     """One of `stops` for each processor; none where real-time scheduling is not granted."""
     watchers = []
-    for n, processor in enumerate(sorted(os.sched_getaffinity(0)) if os.geteuid() == 0 else ()):
+    granted = realtime().verdict == "ok"
+    for n, processor in enumerate(sorted(os.sched_getaffinity(0)) if granted else ()):
         command = [sys.executable, "-m", "benchmarks.soak.stops", str(processor)]
         with (out / f"stops-{n}.txt").open("wb") as file:
             watchers.append(subprocess.Popen(command, stdout=file))

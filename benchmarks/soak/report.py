@@ -27,8 +27,8 @@ def write_report(result: dict[str, Any], out: Path) -> None:
 
 def outside(result: dict[str, Any]) -> dict[str, float]:
     """Of the seconds outside all faults: how many, hops, misses, those of them just after the
-    machine had stood still, stops, and the share of time just after one (so many misses would be
-    there by chance)."""
+    machine had stood still, stops, and the seconds in and just after one (of whose share of all so
+    many misses would be there by chance)."""
     inside = [(event["at_s"], event["until_s"]) for event in result["events"]]
     stops = np.array(result["stops"]).reshape(-1, 2)
     found = dict.fromkeys(("seconds", "hops", "misses", "explained", "stops", "near_s"), 0.0)

@@ -1,6 +1,6 @@
 """Moments at which the machine itself stood still, told by a process that does nothing else.
 
-    python -m benchmarks.soak.stops PROCESSOR
+    python -m benchmarks.soak.stops PROCESSOR      # Linux, with real-time rights
 
 It keeps to one processor, with a higher real-time priority than anything of stemd, and sleeps a
 millisecond at a time. What wakes it late is no program: the kernel, or the host of a virtual
@@ -17,12 +17,13 @@ import sys
 import numpy as np
 from numba import njit
 
+from stemd.realtime import MCL_CURRENT, MCL_FUTURE
+
 PRIORITY = 90
 STEP_NS, LATE_NS = 1_000_000, 700_000
 MONOTONIC, ABSOLUTE = 1, 1  # as <time.h> has them on Linux
-LOCK_ALL = 3  # of mlockall
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None)
 _sleep = _libc.clock_nanosleep
 _sleep.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _clock = _libc.clock_gettime
@@ -46,7 +47,7 @@ def until_late(due, now):
 def main() -> None:
     os.sched_setaffinity(0, {int(sys.argv[1])})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    _libc.mlockall(LOCK_ALL)
+    _libc.mlockall(MCL_CURRENT | MCL_FUTURE)
     due, now = np.zeros((2, 2), np.int64)
     while True:
         until_late(due, now)

@@ -125,9 +125,7 @@ def test_single_frame_topics_can_be_conflated(daemon):
     topic = topics.features("main", "vocals")
     with subscriber(daemon.sink.features_port, topic, conflate=True) as sub:
         daemon.wait_for_topic(topic)
-        for first in range(0, 50, 5):  # a subscriber that gets no time loses the newest
-            daemon.send(*(make_hop(k, rms=k) for k in range(first, first + 5)))
-            time.sleep(0.01)
+        daemon.send(*(make_hop(k, rms=k) for k in range(50)))
 
         def newest():
             row = decode_features(sub.recv())
