@@ -15,11 +15,11 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 import mido
-import soundfile
 
 from .. import __version__
 from ..files import write_whole
 from ..spec import DRUMS, SOURCES
+from .soundfiles import length_of
 
 TAKE, EVENTS = "take.json", "events.jsonl"
 MIDI, REAPER, DAWPROJECT = "events.mid", "take.rpp", "take.dawproject"
@@ -90,8 +90,7 @@ def tracks_of(directory: Path, take: dict[str, Any]) -> list[Track]:
         parts = []
         for i, first in enumerate(take["parts"], 1):
             file = directory / part_name(str(name), i, str(take["format"]))
-            if file.exists():
-                length = soundfile.info(str(file)).frames
+            if length := length_of(file):
                 parts.append(Part(file.name, int(first) / rate, length / rate))
         tracks.append(Track(str(name), tuple(parts)))
     return tracks

@@ -1,7 +1,7 @@
 """One track of a recording on disk, playable at any moment: when we are killed, or it passes 4 GB.
 
 The header is brought up to date as the file grows. libsndfile does that for WAV, which becomes RF64
-beyond 4 GB; in FLAC we write the one number a player needs ourselves.
+beyond 4 GB; in FLAC we write the one number a player needs ourselves, each time there is more.
 """
 
 from __future__ import annotations
@@ -30,6 +30,21 @@ _FLAC_BLOCK = 4096  # samples libFLAC encodes together at libsndfile's compressi
 _FLAC_TOTAL_AT = (
     4 + 4 + 13
 )  # "fLaC", a block header, then STREAMINFO up to 36 bits of total samples
+_UNKNOWN = 1 << 40  # samples; a FLAC file that does not say how many it holds has more
+
+
+def length_of(path: Path) -> int:
+    """Samples a file holds; 0: there is none, or its recorder ended before it could say.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        When it is no sound file.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    frames = int(soundfile.info(str(path)).frames)
+    return frames if frames < _UNKNOWN else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,7 @@ class TrackFile:
 
     def __init__(self, path: Path, samplerate: int, stamp: Stamp | None) -> None:
         form = path.suffix[1:]
+        self._path = path
         self._flac = -1
         self._file: Any = soundfile.SoundFile(
             str(path),
@@ -124,12 +140,24 @@ class TrackFile:
         """Append (n, 2) float32."""
         self._file.write(block)
         self.samples += len(block)
+        if self._flac >= 0:
+            self._tell_length()
 
     def refresh(self) -> None:
-        """Let the header say how much there is."""
+        """Let the header say how much there is; that of FLAC always does."""
         if self._flac < 0:
             self._command(_UPDATE_HEADER_NOW, None, 0)
-            return
+
+    def close(self) -> None:
+        """Finish the file; one that holds nothing anybody could play goes."""
+        if self._flac >= 0:
+            os.close(self._flac)
+            self._flac = -1
+        self._file.close()
+        if not length_of(self._path):
+            self._path.unlink()
+
+    def _tell_length(self) -> None:
         # Whole blocks are on disk one sample after their end; STREAMINFO's total is 36 bits, of
         # which the first four share a byte with the bits per sample.
         total = max(self.samples - 1, 0) // _FLAC_BLOCK * _FLAC_BLOCK
@@ -137,13 +165,6 @@ class TrackFile:
             bits = 24 - 1 & 0x0F
             head = bytes([bits << 4 | total >> 32 & 0x0F])
             os.pwrite(self._flac, head + struct.pack(">I", total & 0xFFFFFFFF), _FLAC_TOTAL_AT)
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._flac >= 0:
-            os.close(self._flac)
-            self._flac = -1
-        self._file.close()
 
     def _command(self, command: int, data: bytes | None, size: int) -> None:
         ffi = soundfile._ffi

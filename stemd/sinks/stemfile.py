@@ -26,6 +26,7 @@ from ..errors import DeviceError
 from ..spec import SOURCES, STEMS
 from .exports import TAKE, part_name
 from .mp4 import add_user_data
+from .soundfiles import length_of
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -87,7 +88,7 @@ def songs_of(folder: Path) -> list[Song]:
                 prefix = f"{feed}-" if len(take["feeds"]) > 1 else ""
                 song = f"{name}-{feed}" if prefix else name
                 given[song] = [
-                    _found(folder, {s: part_name(prefix + s, i, take["format"]) for s in SOURCES})
+                    _heard(folder, {s: part_name(prefix + s, i, take["format"]) for s in SOURCES})
                     for i, _ in enumerate(take["parts"], 1)
                 ]
         else:
@@ -103,6 +104,11 @@ def _found(folder: Path, names: dict[str, str]) -> dict[str, Path]:
     return {source: path for source, path in paths.items() if path.exists()}
 
 
+def _heard(folder: Path, names: dict[str, str]) -> dict[str, Path]:
+    """Without files whose recorder was killed as they began."""
+    return {source: path for source, path in _found(folder, names).items() if _samples(path)}
+
+
 def _checked(folder: Path, name: str, parts: list[dict[str, Path]]) -> Song:
     missing = [stem for stem in STEMS if not parts or stem not in parts[0]]
     if missing:
@@ -110,7 +116,8 @@ def _checked(folder: Path, name: str, parts: list[dict[str, Path]]) -> Song:
             f"{folder}: got no {', '.join(missing)}, expected a take or the folder of a song "
             "that was separated, with all four stems"
         )
-    rate = _info(parts[0][STEMS[0]]).samplerate
+    with _sound_file(path := parts[0][STEMS[0]]):
+        rate = soundfile.info(str(path)).samplerate
     if rate not in NATIVE_RATES:
         raise DeviceError(f"{folder}: got {rate} Hz, expected 44100 or 48000, as stem files have")
     song = Song(name, rate, tuple(parts))
@@ -119,15 +126,22 @@ def _checked(folder: Path, name: str, parts: list[dict[str, Path]]) -> Song:
     return song
 
 
-def _info(path: Path) -> Any:
+@contextlib.contextmanager
+def _sound_file(path: Path) -> Iterator[None]:
+    """What libsndfile complains of, in our words."""
     try:
-        return soundfile.info(str(path))
+        yield
     except (OSError, RuntimeError) as error:
         raise DeviceError(f"{path}: got {error}, expected a sound file") from error
 
 
+def _samples(path: Path) -> int:
+    with _sound_file(path):
+        return length_of(path)
+
+
 def _length(part: dict[str, Path]) -> int:
-    return max((_info(path).frames for path in part.values()), default=0)
+    return max(map(_samples, part.values()), default=0)
 
 
 def write_stem_file(

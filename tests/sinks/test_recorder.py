@@ -24,7 +24,8 @@ import soundfile
 from stemd.config import build_config
 from stemd.sinks.exports import finish
 from stemd.sinks.recorder import Recorder, finish_take, unfinished
-from stemd.sinks.soundfiles import Stamp, TrackFile
+from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
+from stemd.sinks.stemfile import songs_of
 from stemd.spec import SOURCES, STEMS
 
 from ..device.conftest import START_S, running
@@ -122,7 +123,8 @@ KILLED = """
 import sys, os
 from pathlib import Path
 import numpy as np
-from stemd.sinks.soundfiles import Stamp, TrackFile
+from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
+from stemd.sinks.stemfile import songs_of
 files = [TrackFile(Path(name), 48000, Stamp({utc}, 48000)) for name in sys.argv[1:]]
 noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
 for at in range(0, 100_000, 1000):
@@ -139,13 +141,76 @@ def test_files_of_a_killed_process_play(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED.format(utc=UTC_NS), *names], check=False)
     assert killed.returncode == -signal.SIGKILL
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
-    for name in names:
+    for name, least in zip(names, (80_000, 95_000), strict=True):  # FLAC knows each block
         heard, _ = soundfile.read(name, dtype="float32")
-        assert 80_000 < len(heard) <= 91_000
+        assert least < len(heard) <= (91_000 if name.endswith("wav") else 100_000)
         np.testing.assert_allclose(heard, noise[: len(heard)], atol=2**-23)
         if shutil.which("sox"):
             played = subprocess.run(["sox", name, "-n", "stat"], capture_output=True, check=False)
             assert played.returncode == 0, played.stderr
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from stemd.sinks.soundfiles import TrackFile
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
+file = None
+try:
+    file = TrackFile(Path(sys.argv[1]), 48000, None)
+    for at in range(0, 100_000, 4000):
+        file.write(noise[at : at + 4000])
+except (OSError, RuntimeError):
+    if file:
+        file.close()
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("form", ["wav", "flac"])
+@pytest.mark.parametrize("room", [8_192, 70_000, 300_000])
+def test_files_play_as_far_as_there_was_room(tmp_path: Path, form: str, room: int) -> None:
+    """What a full disk says, a limit of the system says too: so much and no more."""
+    path = tmp_path / f"take.{form}"
+    assert (
+        subprocess.run([sys.executable, "-c", FULL, path, str(room)], check=False).returncode == 7
+    )
+    if form == "flac" and room < 4096 * 6:  # no whole block of noise
+        assert not path.exists()
+        return
+    heard, _ = soundfile.read(path, dtype="float32")
+    assert len(heard) == length_of(path) > room / 8 - 9_000
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
+    np.testing.assert_allclose(heard, noise[: len(heard)], atol=2**-23)
+
+
+BEGUN = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from stemd.sinks.soundfiles import TrackFile
+file = TrackFile(Path(sys.argv[1]), 48000, None)
+file.write(np.zeros((1000, 2), np.float32))
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_file_whose_recorder_was_killed_as_it_began_spoils_no_take(tmp_path: Path) -> None:
+    folder = record(tmp_path, hops(60), format="flac", rotate_min=0.004)
+    whole = json.loads((folder / "take.json").read_text())
+    last = folder / f"bass-{len(whole['parts'])}.flac"
+    kept = songs_of(folder)[0].n_samples
+    last.unlink()
+    killed = subprocess.run([sys.executable, "-c", BEGUN, last], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert last.exists()
+    assert length_of(last) == 0
+    assert finish_take(folder)
+    assert last.name not in (folder / "take.rpp").read_text()
+    assert json.loads((folder / "take.json").read_text())["samples"] == whole["samples"]
+    assert songs_of(folder)[0].n_samples == kept
 
 
 @pytest.mark.slow
