@@ -17,6 +17,7 @@ from .links import Links, Role
 
 WAIT_S = 0.05
 SPACE_CHECK_S = 1.0
+TRIED_AGAIN = 8  # takes, the newest
 END_S = 1.5  # the daemon kills who has not ended two seconds after it was told to
 HOPS_PER_ROUND = 64  # of what was kept, then of the newest; then it is time for a heartbeat
 
@@ -45,7 +46,8 @@ def run(links: Links) -> None:
 class Finisher:
     """Writes the exports of takes in a thread: those of three hours of notes take seconds.
 
-    What it does not come to is done by the next recorder of this folder.
+    What the disk has no room for is tried again after the next take; what it does not come to is
+    done by the next recorder of this folder.
 
     Parameters
     ----------
@@ -70,8 +72,9 @@ class Finisher:
         self._thread.join(END_S)
 
     def _run(self) -> None:
+        again: list[Path] = []
         while (take := self._takes.get()) is not None:
-            finish_take(take)
+            again = [one for one in (*again[-TRIED_AGAIN:], take) if not finish_take(one)]
 
 
 class Recording:

@@ -22,6 +22,7 @@ import pytest
 import soundfile
 
 from stemd.config import build_config
+from stemd.roles.record import Finisher
 from stemd.sinks.exports import finish
 from stemd.sinks.recorder import Recorder, finish_take, unfinished
 from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
@@ -29,7 +30,7 @@ from stemd.sinks.stemfile import songs_of
 from stemd.spec import SOURCES, STEMS
 
 from ..device.conftest import START_S, running
-from .support import SPEC, make_hop
+from .support import SPEC, make_hop, wait_until
 
 UTC_NS = 1_700_000_000_000_000_000  # 22:13:20
 HOP = SPEC.hop_length
@@ -123,8 +124,7 @@ KILLED = """
 import sys, os
 from pathlib import Path
 import numpy as np
-from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
-from stemd.sinks.stemfile import songs_of
+from stemd.sinks.soundfiles import Stamp, TrackFile
 files = [TrackFile(Path(name), 48000, Stamp({utc}, 48000)) for name in sys.argv[1:]]
 noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
 for at in range(0, 100_000, 1000):
@@ -174,9 +174,8 @@ except (OSError, RuntimeError):
 def test_files_play_as_far_as_there_was_room(tmp_path: Path, form: str, room: int) -> None:
     """What a full disk says, a limit of the system says too: so much and no more."""
     path = tmp_path / f"take.{form}"
-    assert (
-        subprocess.run([sys.executable, "-c", FULL, path, str(room)], check=False).returncode == 7
-    )
+    stopped = subprocess.run([sys.executable, "-c", FULL, path, str(room)], check=False)
+    assert stopped.returncode == 7
     if form == "flac" and room < 4096 * 6:  # no whole block of noise
         assert not path.exists()
         return
@@ -438,6 +437,28 @@ def test_a_killed_recorder_leaves_files_that_play_and_its_successor_finishes_the
         assert zipfile.is_zipfile(first / "take.dawproject")
         it.until(lambda: len([*tmp_path.iterdir()]) == 2, 20.0, "a new take")
         assert np.all(np.diff(it.collect(0.3).hops["seq"]) == 1)
+
+
+def test_a_take_the_disk_had_no_room_for_is_finished_after_the_next(tmp_path: Path) -> None:
+    def unfinished_take(name: str) -> Path:
+        folder = record(tmp_path / name, hops(4))
+        take = json.loads((folder / "take.json").read_text()) | {"finished": False}
+        (folder / "take.json").write_text(json.dumps(take))
+        (folder / "take.dawproject").unlink()
+        return folder
+
+    early, *later = (unfinished_take(name) for name in ("early", "later", "last"))
+    (early / "take.dawproject").mkdir()  # no file can be written there
+    finisher = Finisher([])
+    for take in (early, later[0]):
+        finisher.finish(take)
+    wait_until(lambda: not unfinished(str(later[0].parent)), "the one after it")
+    assert {*unfinished(str(early.parent))} == {early}
+    (early / "take.dawproject").rmdir()
+    finisher.finish(later[1])
+    finisher.end()
+    assert not unfinished(str(early.parent))
+    assert zipfile.is_zipfile(early / "take.dawproject")
 
 
 @pytest.mark.parametrize(
