@@ -48,7 +48,7 @@ from .watched import Watched
 ROLES = ("capture", "separate", "publish", "record", "metrics")
 SAMPLE_S, LOOK_S = 1.0, 0.002
 SETTLED_S = 2.0  # after a fault misses are still its own
-BEGUN_BYTES = 100_000  # at most what a recorder writes before the first whole block is on the disk
+BEGUN_BYTES = 60_000  # more than a recorder writes before a FLAC header tells of the first block
 INSIDE = "STEMD_SOAK_INSIDE"
 
 

@@ -88,7 +88,7 @@ def songs_of(folder: Path) -> list[Song]:
                 prefix = f"{feed}-" if len(take["feeds"]) > 1 else ""
                 song = f"{name}-{feed}" if prefix else name
                 given[song] = [
-                    _heard(folder, {s: part_name(prefix + s, i, take["format"]) for s in SOURCES})
+                    _found(folder, {s: part_name(prefix + s, i, take["format"]) for s in SOURCES})
                     for i, _ in enumerate(take["parts"], 1)
                 ]
         else:
@@ -102,11 +102,6 @@ def songs_of(folder: Path) -> list[Song]:
 def _found(folder: Path, names: dict[str, str]) -> dict[str, Path]:
     paths = {source: folder / name for source, name in names.items()}
     return {source: path for source, path in paths.items() if path.exists()}
-
-
-def _heard(folder: Path, names: dict[str, str]) -> dict[str, Path]:
-    """Without files whose recorder was killed as they began."""
-    return {source: path for source, path in _found(folder, names).items() if _samples(path)}
 
 
 def _checked(folder: Path, name: str, parts: list[dict[str, Path]]) -> Song:
@@ -243,7 +238,10 @@ def blocks(song: Song) -> Iterator[Float32Array]:
     for part in song.parts:
         with contextlib.ExitStack() as stack:
             files = [
-                stack.enter_context(soundfile.SoundFile(str(part[s]))) if s in part else None
+                # of a recorder that was killed as it began there is a file and nothing in it
+                stack.enter_context(soundfile.SoundFile(str(part[s])))
+                if s in part and _samples(part[s])
+                else None
                 for s in TRACKS
             ]
             length = _length(part)

@@ -23,10 +23,10 @@ import soundfile
 
 from stemd.config import build_config
 from stemd.roles.record import Finisher
+from stemd.sinks import stemfile
 from stemd.sinks.exports import finish
 from stemd.sinks.recorder import Recorder, finish_take, unfinished
 from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
-from stemd.sinks.stemfile import songs_of
 from stemd.spec import SOURCES, STEMS
 
 from ..device.conftest import START_S, running
@@ -34,6 +34,7 @@ from .support import SPEC, make_hop, wait_until
 
 UTC_NS = 1_700_000_000_000_000_000  # 22:13:20
 HOP = SPEC.hop_length
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
 
 
 def hops(n: int, **fields: Any) -> list[Any]:
@@ -140,11 +141,10 @@ def test_files_of_a_killed_process_play(tmp_path: Path) -> None:
     names = [str(tmp_path / f"take.{form}") for form in ("wav", "flac")]
     killed = subprocess.run([sys.executable, "-c", KILLED.format(utc=UTC_NS), *names], check=False)
     assert killed.returncode == -signal.SIGKILL
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
     for name, least in zip(names, (80_000, 95_000), strict=True):  # FLAC knows each block
         heard, _ = soundfile.read(name, dtype="float32")
         assert least < len(heard) <= (91_000 if name.endswith("wav") else 100_000)
-        np.testing.assert_allclose(heard, noise[: len(heard)], atol=2**-23)
+        np.testing.assert_allclose(heard, NOISE[: len(heard)], atol=2**-23)
         if shutil.which("sox"):
             played = subprocess.run(["sox", name, "-n", "stat"], capture_output=True, check=False)
             assert played.returncode == 0, played.stderr
@@ -181,8 +181,7 @@ def test_files_play_as_far_as_there_was_room(tmp_path: Path, form: str, room: in
         return
     heard, _ = soundfile.read(path, dtype="float32")
     assert len(heard) == length_of(path) > room / 8 - 9_000
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (100_000, 2)).astype(np.float32)
-    np.testing.assert_allclose(heard, noise[: len(heard)], atol=2**-23)
+    np.testing.assert_allclose(heard, NOISE[: len(heard)], atol=2**-23)
 
 
 BEGUN = """
@@ -200,7 +199,7 @@ def test_a_file_whose_recorder_was_killed_as_it_began_spoils_no_take(tmp_path: P
     folder = record(tmp_path, hops(60), format="flac", rotate_min=0.004)
     whole = json.loads((folder / "take.json").read_text())
     last = folder / f"bass-{len(whole['parts'])}.flac"
-    kept = songs_of(folder)[0].n_samples
+    kept = stemfile.songs_of(folder)[0].n_samples
     last.unlink()
     killed = subprocess.run([sys.executable, "-c", BEGUN, last], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -209,7 +208,9 @@ def test_a_file_whose_recorder_was_killed_as_it_began_spoils_no_take(tmp_path: P
     assert finish_take(folder)
     assert last.name not in (folder / "take.rpp").read_text()
     assert json.loads((folder / "take.json").read_text())["samples"] == whole["samples"]
-    assert songs_of(folder)[0].n_samples == kept
+    (song,) = stemfile.songs_of(folder)
+    assert song.n_samples == kept
+    assert sum(block.shape[-1] for block in stemfile.blocks(song)) == kept
 
 
 @pytest.mark.slow
