@@ -32,7 +32,7 @@ import soundfile
 
 import stemd.client
 from stemd.errors import StemdError
-from stemd.shared import PLACE, PREFIX
+from stemd.shared import pieces
 from tests.cli.conftest import RunningCommand, start
 from tests.sinks.support import free_port
 
@@ -60,8 +60,8 @@ def processes_of(sessions: set[int]) -> list[int]:
 
 
 def shared_of(pids: set[int]) -> list[str]:
-    """Shared memory of these daemons."""
-    return [p.name for p in PLACE.glob(f"{PREFIX}*") if int(p.name.split("-")[1]) in pids]
+    """Shared memory and semaphores of these daemons."""
+    return [path.name for path, pid in pieces() if pid in pids]
 
 
 class Watched:

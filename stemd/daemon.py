@@ -31,7 +31,7 @@ from .ring import Ring
 from .roles.doors import check_doors
 from .roles.links import Links
 from .roles.scene import apply_mixer, check_model, knobs_of, turn_back
-from .shared import sweep, text
+from .shared import name_semaphores, sweep, text
 from .sources.probe import probe
 from .spec import StreamSpec
 from .status import ROLES, Command, State, Status
@@ -164,6 +164,7 @@ class Daemon:
             When a file to be played is not a sound file.
         """
         sweep()
+        name_semaphores()
         log.addHandler(self._log)
         self._keeper = Keeper(self.config.state.file)
         self.config = self._resolve(self.config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import secrets
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from .errors import StemdError
 
 PREFIX = "stemd-"  # of the names of our shared memory; then the creator's process number
+SEMAPHORE = "sem."  # before a semaphore's name, where Linux shows it
 PLACE = Path("/dev/shm")  # where Linux shows shared memory as files; elsewhere it ends by itself
 
 
@@ -27,13 +29,32 @@ def sweep() -> int:
         Pieces removed.
     """
     removed = 0
-    for path in PLACE.glob(f"{PREFIX}*-*"):
-        pid = path.name.removeprefix(PREFIX).split("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+    for path, pid in pieces():
+        if not _alive(pid):
             with contextlib.suppress(OSError):  # another user's
                 path.unlink()
                 removed += 1
     return removed
+
+
+def pieces() -> list[tuple[Path, int]]:
+    """Shared memory and semaphores of daemons, and whose they are: the daemon's process number."""
+    found = []
+    for prefix in (PREFIX, SEMAPHORE + PREFIX):
+        for path in PLACE.glob(f"{prefix}*-*"):
+            pid = path.name.removeprefix(prefix).split("-")[0]
+            if pid.isdigit():
+                found.append((path, int(pid)))
+    return found
+
+
+def name_semaphores() -> None:
+    """Have the semaphores this process makes from now on named as ours, so that `sweep` finds them.
+
+    multiprocessing calls them all alike, and has no public way to say otherwise.
+    """
+    settings = getattr(multiprocessing.current_process(), "_config", {})
+    settings["semprefix"] = f"/{PREFIX}{os.getpid()}"
 
 
 def _alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,12 @@ import pytest
 import soundfile
 
 import stemd.client
-from benchmarks.kills import processes_of
+from benchmarks.kills import processes_of, shared_of
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
 from stemd.ring import Ring
-from stemd.shared import PLACE, PREFIX, sweep
+from stemd.shared import SEMAPHORE, sweep
 from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
 from stemd.status import State
 
@@ -225,9 +227,9 @@ def test_children_end_when_the_daemon_is_killed() -> None:
     wait_for(lambda: not any(map(alive, pids)), 10.0, "the children's end")
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
-def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float) -> None:
-    """They have not looked who their parent is yet."""
+@contextlib.contextmanager
+def starting() -> Iterator[int]:
+    """The process number, and session, of a daemon whose children have just been made."""
     ports, _ = port_overrides()
     command = [sys.executable, "-m", "stemd", "run", "--json"]
     for setting in [*SRC, *ports]:
@@ -236,30 +238,43 @@ def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float)
     try:
         # itself, multiprocessing's tracker, three roles
         wait_for(lambda: len(processes_of({daemon.pid})) >= 5, START_S, "children")
-        time.sleep(after_s)
-        daemon.kill()
-        daemon.wait()
-        wait_for(lambda: not processes_of({daemon.pid}), START_S, "the children's end")
+        yield daemon.pid
     finally:
-        for pid in processes_of({daemon.pid}):
-            os.kill(pid, signal.SIGKILL)
+        kill_session(daemon.pid)
+        daemon.wait()
 
 
-def test_memory_of_a_daemon_killed_with_all_its_processes_is_swept(tmp_path: Path) -> None:
-    make = "import os; from stemd.ring import Ring; Ring.create(1000, 2); os.kill(0, 9)"
-    killed = subprocess.Popen([sys.executable, "-c", make], start_new_session=True)
-    killed.wait()
-    left = list(PLACE.glob(f"{PREFIX}{killed.pid}-*"))
+def kill_session(pid: int) -> None:
+    """Stopped first, so that nobody is left to clean up or begin anew."""
+    for signum in (signal.SIGSTOP, signal.SIGKILL):
+        for one in processes_of({pid}):
+            os.kill(one, signum)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float) -> None:
+    """They have not looked who their parent is yet."""
+    with starting() as pid:
+        time.sleep(after_s)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not processes_of({pid}), START_S, "the children's end")
+
+
+def test_memory_of_a_daemon_killed_with_all_its_processes_is_swept() -> None:
+    with starting() as pid:
+        kill_session(pid)
+    left = shared_of({pid})
     if not left:
         pytest.skip("shared memory is not shown as files here")
-    before = set(PLACE.glob(f"{PREFIX}{os.getpid()}-*"))  # of other tests
+    assert any(name.startswith(SEMAPHORE) for name in left)
+    before = set(shared_of({os.getpid()}))  # of other tests
     mine = Ring.create(1000, 2)
     sweep()
-    after = set(PLACE.glob(f"{PREFIX}{os.getpid()}-*"))
+    after = set(shared_of({os.getpid()}))
     assert before <= after
     assert len(after - before) == 1  # what lives stays
     mine.close()
-    assert not [path for path in left if path.exists()]
+    assert not shared_of({pid})
 
 
 def alive(pid: int) -> bool:
