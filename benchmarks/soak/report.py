@@ -14,6 +14,7 @@ import numpy as np
 
 ROLES = ("daemon", "capture", "separate", "publish", "record", "metrics")
 WARM_S = 300.0  # memory grows while things are done for the first time; of a long life a sixth
+SETTLED_S = 5.0  # after a fault: queues are empty again
 LONG = 300  # samples that tell a slope
 NEAR_S = 0.02  # from the end of a stop to the miss it caused: a hop, and until it was seen
 
@@ -54,7 +55,8 @@ def outside(result: dict[str, Any]) -> dict[str, float]:
 def slope(result: dict[str, Any], name: str, role: str) -> float | None:
     """Growth an hour within the lives of a process, bytes or counts; None: they were too short.
 
-    One slope is fitted to all lives, each at its own height.
+    One slope is fitted to all lives, each at its own height, and once more at its own height after
+    the first time of each kind of fault in it: what is done for the first time takes memory.
     """
     key, restarts = f"{name}[{role}]", f"stemd_restarts_total[{role}]"
     rows = [row for row in result["series"] if key in row]
@@ -65,12 +67,26 @@ def slope(result: dict[str, Any], name: str, role: str) -> float | None:
     warm_s = WARM_S if starts else max(WARM_S, result["minutes"] * 10)
     edges = [rows[0]["t"] if rows else 0.0, *sorted(starts), np.inf]
     along = squared = n = 0.0
-    for a, b in itertools.pairwise(edges):
-        part = np.array([(row["t"], row[key]) for row in rows if a + warm_s < row["t"] < b])
-        if len(part) > 1:
-            t, value = (part - part.mean(axis=0)).T
-            along, squared, n = along + t @ value, squared + t @ t, n + len(part)
+    for life in itertools.pairwise(edges):
+        for a, b in _even(result["events"], *life, warm_s):
+            part = np.array([(row["t"], row[key]) for row in rows if a < row["t"] < b])
+            if len(part) > 1:
+                t, value = (part - part.mean(axis=0)).T
+                along, squared, n = along + t @ value, squared + t @ t, n + len(part)
     return float(along / squared) * 3600 if n > LONG else None
+
+
+def _even(
+    events: list[dict[str, Any]], begin: float, end: float, warm_s: float
+) -> list[tuple[float, float]]:
+    """Stretches of a life, warm, without the first fault of each kind in it."""
+    a, known, found = begin + warm_s, set(), []
+    for event in events:
+        if begin < event["at_s"] < end and event["name"] not in known:
+            known.add(event["name"])
+            found.append((a, event["at_s"]))
+            a = max(a, event["until_s"] + SETTLED_S)
+    return [*found, (a, end)]
 
 
 def _page(result: dict[str, Any], drawn: bool) -> list[str]:

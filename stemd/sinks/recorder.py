@@ -210,6 +210,8 @@ class Preroll:
     def push(self, hop: Any) -> None:
         """Keep a copy; the oldest goes."""
         if len(self._hops):
+            if not self._held:  # in memory that was touched before
+                self._next = 0
             self._hops[self._next] = hop
             self._next = (self._next + 1) % len(self._hops)
             self._held = min(self._held + 1, len(self._hops))
