@@ -25,7 +25,7 @@ from stemd.config import build_config
 from stemd.roles.record import Finisher
 from stemd.sinks import stemfile
 from stemd.sinks.exports import finish
-from stemd.sinks.recorder import Recorder, finish_take, unfinished
+from stemd.sinks.recorder import Preroll, Recorder, finish_take, unfinished
 from stemd.sinks.soundfiles import Stamp, TrackFile, length_of
 from stemd.spec import SOURCES, STEMS
 
@@ -484,3 +484,16 @@ def test_a_take_without_sense_stays_unfinished(tmp_path: Path, take: Any, event:
     (tmp_path / "take.json").write_text(json.dumps(good))
     (tmp_path / "events.jsonl").write_text("[" * 100_000 + "\n" + json.dumps(note))
     assert finish_take(tmp_path)
+
+
+def test_what_is_kept_before_a_recording_takes_the_same_memory_each_time() -> None:
+    """As it fills, its pages are touched; a recording begun again must not touch more of them."""
+    dtype = make_hop(0).dtype
+    kept = Preroll(SPEC, dtype, 100 * SPEC.hop_s)
+    places = []
+    for _ in range(3):
+        for hop in hops(5):
+            kept.push(hop)
+        places.append([kept.pop().__array_interface__["data"][0] for _ in range(5)])
+        assert not len(kept)
+    assert places[0] == places[1] == places[2]
