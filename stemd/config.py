@@ -58,7 +58,7 @@ def _between(low: float, high: float) -> dict[str, Any]:
 class SourceConfig:
     """Where audio comes from."""
 
-    # auto: the default input device, or the demo loop where there is none.
+    # auto: the input device; the demo loop where there is none at all, and none is named.
     # jack: ports stemd:in_L and stemd:in_R of JACK or PipeWire, for others to connect.
     # network: what `stemd send` brings, see [network].
     # none: no stream at all; the daemon is there for DAW plugins, see [inserts].

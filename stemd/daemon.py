@@ -69,6 +69,7 @@ _SECTION_ROLES = {
     "preset": "publish",
     "midi": "publish",
     "mapping": "publish",
+    "datagrams": "publish",
     "output": "play",
     "record": "record",
     "inserts": "inserts",
@@ -352,8 +353,9 @@ class Daemon:
         devices = [DeviceInfo(**d) for d in probe()] if source.kind in ("auto", "device") else []
         if source.kind == "auto":
             inputs = [d for d in devices if d.max_input_channels > 0]
-            kind: Kind = "device" if inputs else "demo"
-            if not inputs:
+            named = source.device or self.config.source.kind == "device"  # is awaited
+            kind: Kind = "device" if inputs or named else "demo"
+            if kind == "demo":
                 log.warning("no audio input device here: playing the built-in demo loop instead")
             source = dataclasses.replace(source, kind=kind)
         if source.kind in ("file", "demo"):

@@ -120,7 +120,7 @@ def input_device(config: Config, inputs: list[dict[str, Any]]) -> Finding:
     ]
     if not meant:
         wanted = f"{source.device or 'any'} {source.host_api}".strip()
-        demo = not inputs and source.kind == "auto"
+        demo = not inputs and source.kind == "auto" and not source.device
         fix = (
             "Plug one in or start the sound server; until then the demo loop plays."
             if demo

@@ -172,6 +172,8 @@ class Publish:
         section["delays_ns"] += delay_ns
         if self._zeromq:
             self._zeromq.write(hop)
+        if self._datagrams:
+            self._datagrams.write(hop)
         if self._holds():
             return
         if self._osc:
@@ -180,8 +182,6 @@ class Publish:
             self._midi.write(hop)
         if self._mapping:
             self._mapping.write(hop)
-        if self._datagrams:
-            self._datagrams.write(hop)
 
     def service(self) -> bool:
         """Let OSC keep its rhythm; serve clients, where the answer is True, every `WAIT_S`."""

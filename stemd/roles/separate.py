@@ -244,12 +244,15 @@ class Pipeline:
         self._mixer_rev = rev
         self._paused = bool(mixer["paused"])
         for feed in range(self.spec.n_feeds):
-            self.separator.set_bypass(bool(mixer["bypass"][feed]), feed)
+            # Bypass is for emergencies: the input is to be heard whatever the faders say.
+            bypass = bool(mixer["bypass"][feed])
+            self.separator.set_bypass(bypass, feed)
             for stem in range(N_STEMS):
-                self.mixer.set_gain(stem, float(mixer["gain"][feed, stem]), feed)
-                self.mixer.set_solo(stem, bool(mixer["solo"][feed, stem]), feed)
-                mute = self._paused or bool(mixer["mute"][feed, stem])
-                self.mixer.set_mute(stem, mute, feed)
+                gain = 1.0 if bypass else float(mixer["gain"][feed, stem])
+                self.mixer.set_gain(stem, gain, feed)
+                self.mixer.set_solo(stem, not bypass and bool(mixer["solo"][feed, stem]), feed)
+                mute = not bypass and bool(mixer["mute"][feed, stem])
+                self.mixer.set_mute(stem, self._paused or mute, feed)
         self._tune(mixer)
         self.intake.flags |= FLAG_CONFIG
 

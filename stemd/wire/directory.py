@@ -96,7 +96,7 @@ def verbs(prefix: str, feeds: Sequence[str], presets: Sequence[str]) -> dict[str
         a.PANIC: Node("i", WRITE, "bypass every feed", (_BUTTON,)),
         a.PRESET: Node("s", WRITE, "recall a preset", (_ANY,), choices=presets),
         a.RELOAD: Node("i", WRITE, "read the configuration again", (_BUTTON,)),
-        a.MODEL: Node("s", WRITE, "start anew with this model", (_ANY,)),
+        a.MODEL: Node("s", WRITE, "go on with this model", (_ANY,)),
         a.PROFILE: Node("s", WRITE, "start anew with this profile", (_ANY,), "", tuple(PROFILES)),
         a.PING: Node("i", WRITE, "answered by pong", (_ANY,)),
         a.SYNC: Node("i", WRITE, "answered by synced when all before it is done", (_ANY,)),
