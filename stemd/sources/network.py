@@ -208,15 +208,15 @@ class NetworkSource:
         forged, replayed = opener.forged, opener.replayed
         try:
             header = unpack_header(datagram)
-            one.receive(header, datagram, time.monotonic(), fresh, address)
+            opened = one.receive(header, datagram, time.monotonic(), fresh, address)
         except ProtocolError:
             section["forged"] += opener.forged - forged
             section["replayed"] += opener.replayed - replayed
             section["bad"] += (opener.forged, opener.replayed) == (forged, replayed)
             return False
-        if header.type == Type.BYE:
+        if opened and header.type == Type.BYE:
             self._evict(one)
-        return True
+        return opened
 
     # -- who comes --------------------------------------------------------------------------------
 

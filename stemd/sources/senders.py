@@ -108,8 +108,13 @@ class Inbound:
 
     def receive(
         self, header: Header, datagram: Any, now_s: float, counts: bool, address: Any = None
-    ) -> None:
+    ) -> bool:
         """Take a datagram of this session, from an address.
+
+        Returns
+        -------
+        opened : bool
+            False: part of a flood, dropped unopened. Whose it was, nobody knows.
 
         Raises
         ------
@@ -119,7 +124,7 @@ class Inbound:
         share = self._own if address == self.address else self._others
         if not share.take(now_s):
             self.counts.flooded += 1
-            return
+            return False
         view = memoryview(datagram)
         payload = self.opener.open(header.counter, view[:HEADER_BYTES], view[HEADER_BYTES:])
         self.heard_s = now_s
@@ -128,6 +133,7 @@ class Inbound:
         elif header.type == Type.PONG:
             asked_ns, heard_ns = decode_times(payload)
             self.offset.add(asked_ns, heard_ns, header.t_ns, round(now_s * 1e9))
+        return True
 
     def _take(self, header: Header, payload: bytes, now_s: float, counts: bool) -> None:
         hello = self.hello

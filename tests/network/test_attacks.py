@@ -13,7 +13,7 @@ import zmq
 
 from stemd.keys import KeyStore
 from stemd.roles.keyring import Keyring
-from stemd.wire.uplink import Encoding, Hello, encode_hello
+from stemd.wire.uplink import Encoding, Hello, Type, encode_hello, pack_header, unpack_header
 
 from .relay import HOST, Relay
 from .support import Ear, Program, until
@@ -107,6 +107,35 @@ def test_copies_forgeries_and_a_flood_leave_the_audio_alone(stage: Stage):
     received = stage.box.status()["received"][0]
     stage.box.until(lambda n: n["received"][0] > received + 100, "audio goes on")
     assert stage.box.status()["senders"] == 1
+
+
+@pytest.mark.parametrize("kind", [Type.PONG, Type.BYE])
+def test_a_flood_ends_no_session_and_hears_no_answer(stage: Stage, kind: Type):
+    """What is dropped unopened may say of itself what it likes."""
+    stage.send("pi")
+    before = stage.heard()
+    session = unpack_header(stage.relay.caught[-1]).session
+    # Most of the audio is lost meanwhile: what is missed would be asked for where the flood is.
+    stage.relay.fate = lambda random: (0.0,) if random.random() < 0.1 else ()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as enemy:
+        enemy.setblocking(False)
+
+        def flooded() -> bool:
+            for i in range(500):
+                header = pack_header(kind, session=session, counter=10**7 + i, t_ns=0)
+                enemy.sendto(header, ("127.0.0.1", stage.box.port))
+            after = stage.box.status()
+            dropped = after["flooded_by_feed"][0] - before["flooded_by_feed"][0]
+            return dropped > 5000 or after["admissions"] != before["admissions"]
+
+        until(flooded, "flood")
+        with pytest.raises(BlockingIOError):
+            enemy.recv(2048)
+    stage.relay.fate = lambda _: (0.0,)
+    received = stage.box.status()["received"][0]
+    after = stage.box.until(lambda n: n["received"][0] > received + 100 and n, "audio goes on")
+    assert after["admissions"] == before["admissions"]  # in the session it had
+    assert after["senders"] == 1
 
 
 def test_who_is_revoked_is_heard_no_more(stage: Stage):
