@@ -220,8 +220,8 @@ class Intake:
         self._section["rate_measured"] = self.clock.samplerate
         if lost >= 1:
             self._lose(round(lost), int(MAX_CONCEALED_S * rate))
-        elif self._max_backlog and self._ring.backlog > self._max_backlog:
-            self._skip()
+        elif self._max_backlog and self._ring.backlog > max(self._max_backlog, n):
+            self._skip()  # one block alone is no queue, however long it is
         return self._gap > 0
 
     def _lose(self, n: int, concealable: int) -> None:
@@ -244,6 +244,8 @@ class Intake:
             if block is None:
                 break
             n = int(block["n_samples"])
+            if n == self._ring.backlog:  # the newest stays, or of long blocks nothing would be left
+                break
             skipped += n
             self._overruns = int(block["overruns"])
             self._next_adc_s = float(block["adc_s"]) + n / self._spec.samplerate

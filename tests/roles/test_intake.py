@@ -257,6 +257,30 @@ def test_a_long_queue_is_skipped_and_counted(make: Callable[..., Stage]) -> None
     assert after[0][1] & FLAG_DISCONTINUITY
 
 
+def test_blocks_longer_than_the_longest_queue_come_through(make: Callable[..., Stage]) -> None:
+    stage = make(max_backlog=4 * HOP)
+    heard = []
+    for _ in range(3):
+        stage.play(8 * HOP)
+        heard += stage.hops()
+    audio = np.concatenate([hop[0] for _, _, hop in heard])
+    np.testing.assert_array_equal(audio, np.arange(24 * HOP, dtype=np.float32) * 2.0**-22)
+    assert not any(flags for _, flags, _ in heard)
+    assert int(stage.section["lost_input"]) == 0
+
+
+def test_of_a_queue_of_long_blocks_the_newest_is_played(make: Callable[..., Stage]) -> None:
+    stage = make(max_backlog=4 * HOP)
+    for _ in range(3):
+        stage.play(8 * HOP)
+    heard = stage.hops()
+    assert int(stage.section["lost_input"]) == 16 * HOP
+    # One hop ends the old sound softly, and the clock counts the other 15.
+    assert [position for position, _, _ in heard] == [HOP * i for i in range(15, 24)]
+    for position, _, hop in heard[3:]:  # faded in by then
+        assert hop[0, 0] == np.float32(position * 2.0**-22)
+
+
 def test_a_new_intake_goes_on_where_the_clock_would_be(make: Callable[..., Stage]) -> None:
     stage = make()
     for _ in range(10):
