@@ -90,6 +90,8 @@ class NetworkSource:
 
     def open(self) -> None:
         """Listen."""
+        # Odd where a process that was killed had a sender: it never saw them go.
+        self._section["admissions"] += self._section["admissions"] & 1
         network = self._network
         router = self._router = self._context.socket(zmq.ROUTER)
         for option, value in (

@@ -27,6 +27,7 @@ from stemd.wire.uplink import (
     unpack_header,
 )
 
+from ..sinks.support import free_ports
 from .support import Box, Ear, Program, Sender, until
 
 LIGHT = ("runtime.realtime=false", "profile=quality")  # a slow machine is to keep up
@@ -244,6 +245,26 @@ def test_senders_with_ever_new_names_are_not_all_remembered():
     assert len(source._counts) == MAX_COUNTED
     assert source._counts_of("pi").seams == 0
     source.close()
+    status.close()
+
+
+def test_the_feeds_of_a_source_that_was_killed_are_taken_anew():
+    status = Status.create(2)
+    table = {
+        "source": {"kind": "network"},
+        "network": {"port": free_ports(1)[0]},
+        "feed": [{"name": "main"}, {"name": "second"}],
+    }
+    for names in (["pi"], ["pi", "other"], ["pi"]):
+        source: Any = NetworkSource(build_config(table), status.network)
+        source.open()
+        assert not (status.network["admissions"] & 1).any()  # as `separate` sees it: nobody
+        for name in names:
+            hello = Hello(name, 48_000, 2, 256, Encoding.S16, "udp")
+            source._admit(hello, b"", "", time.monotonic())
+        taken = [1, 0] if len(names) == 1 else [1, 1]
+        assert (status.network["admissions"] & 1).tolist() == taken
+        source.close()  # without a word: nobody is evicted
     status.close()
 
 
