@@ -137,6 +137,7 @@ class Pipeline:
 
     def hear_the_past(self) -> None:
         """Let the model hear the last seconds, so that it knows what is playing."""
+        self._attend()  # before any of it: at the first hop it would forget what was handed over
         channels = self._channels
         hop = np.zeros((self.spec.n_feeds, N_CHANNELS, self.spec.hop_length), np.float32)
         scratch = np.zeros(1, self.outbox.dtype)[0]

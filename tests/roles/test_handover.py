@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import shutil
 import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stemd.config import build_config
+from stemd.outbox import Outbox
 from stemd.processors.catalogue import find_model
 from stemd.processors.features import Features
 from stemd.processors.mixer import Mixer
 from stemd.processors.separator import HopSeparator
 from stemd.processors.transplant import transplant
+from stemd.ring import Ring
+from stemd.roles.handover import give, take
+from stemd.roles.links import Links, Role
+from stemd.roles.separate import Pipeline
 from stemd.shared import PLACE, PREFIX
 from stemd.spec import N_FEATURES, N_STEMS, SOURCES, StreamSpec
-from stemd.status import State
+from stemd.status import State, Status
 
 from ..device.conftest import START_S, Running, running
 from ..servers import wait_for
@@ -106,6 +116,73 @@ def test_masks_of_two_models_are_cross_faded() -> None:
     assert vocals[-1] == pytest.approx(0.2, abs=1e-3)
     # 40 ms long: at no sample steeper than a raised cosine of that length, with its steps smoothed.
     assert np.abs(np.diff(vocals)).max() < 3 * 0.6 / (0.04 * 48_000)
+
+
+class Box:
+    """What pipelines share in a box of two feeds, the first of which a sender has taken."""
+
+    def __init__(self) -> None:
+        table = {"source": {"kind": "network"}, "feed": [{"name": "main"}, {"name": "second"}]}
+        config = build_config(table)
+        self.spec = config.spec
+        self.status = Status.create(2)
+        self.ring = Ring.create(4 * self.spec.samplerate, 4)
+        self.outbox = Outbox.create(2, self.spec.hop_length, self.spec.samplerate)
+        self.tap: Any = self.outbox.reader("memory")
+        wake = {name: threading.Semaphore(0) for name in ("separate", "publish", "play", "record")}
+        handles = (self.status.handle, self.ring.handle, self.outbox.handle)
+        self.links = Links(config, self.spec, *handles, wake)
+        self.status.network["admissions"][0] = 1
+
+    def heard(self, pipeline: Pipeline, audio: Any) -> list[Any]:
+        """The first feed's mix, hop by hop, of (n, c) samples that come in."""
+        heard = []
+        for block in audio.reshape(-1, self.spec.hop_length, 2):
+            now_ns = time.monotonic_ns()
+            self.ring.write(np.hstack([block, np.zeros_like(block)]), math.nan, now_ns, now_ns)
+            assert pipeline.step(now_ns)
+            assert self.tap.read()
+            heard.append(self.tap.hop["mix"][0].copy())
+        return heard
+
+    def close(self) -> None:
+        self.tap = None
+        for one in (self.outbox, self.ring, self.status):
+            one.close()
+
+
+@pytest.fixture
+def box() -> Iterator[Box]:
+    handlers = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
+    one = Box()
+    yield one
+    one.close()
+    for number, handler in handlers:  # a role ignores them
+        signal.signal(number, handler)
+
+
+def test_who_sends_over_the_network_is_handed_over_with_the_rest(box: Box, tmp_path: Path) -> None:
+    links, status, spec = box.links, box.status, box.spec
+    noise = np.random.default_rng(3).uniform(-0.5, 0.5, (300 * spec.hop_length, 2))
+    audio = noise.astype(np.float32)
+    before, after = np.split(audio, [250 * spec.hop_length])
+    old = Pipeline(links, Role("separate", status))
+    old.listen_to(links)
+    heard = box.heard(old, before)
+    new = Pipeline(links, Role("spare", status))
+    new.hear_the_past()
+    # Of who is there the model knows what is playing, of nobody nothing.
+    assert new.separator.model.export_state(0) != new.separator.model.export_state(1)
+    new.listen_to(links, anew=False)
+    give(old, tmp_path / "state")
+    old.close()
+    take(new, tmp_path / "state")
+    new.take_over(Role("separate", status))
+    heard += box.heard(new, after)
+    new.close()
+    delay = spec.latency - spec.hop_length
+    mix = np.concatenate(heard, axis=-1)
+    np.testing.assert_array_equal(mix[:, delay:], audio[:-delay].T)
 
 
 def another_model(folder: Path) -> Path:
