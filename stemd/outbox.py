@@ -65,6 +65,7 @@ class Outbox:
         self._v = shared.view
         self._slots = shared.view["slots"]
         self._readers = shared.view["readers"]
+        self._attached = self._readers["attached"]
 
     @classmethod
     def create(cls, n_feeds: int, hop_length: int, samplerate: int) -> Outbox:
@@ -95,7 +96,7 @@ class Outbox:
 
     def close(self) -> None:
         """Unmap; the creator also removes the memory."""
-        self._v = self._slots = self._readers = None
+        self._v = self._slots = self._readers = self._attached = None
         self._shared.close()
 
     @property
@@ -125,7 +126,12 @@ class Outbox:
     def room(self) -> bool:
         """True while no attached reader would lose a record; for sources that can wait."""
         lag = self.count - self._readers["read"]
-        return bool(np.all((self._readers["attached"] == 0) | (lag < self.n_slots - 2)))
+        return bool(np.all((self._attached == 0) | (lag < self.n_slots - 2)))
+
+    @property
+    def attached(self) -> Any:
+        """For each of `READERS` whether it reads, 0 or 1: a view that stays true."""
+        return self._attached
 
     # -- readers --------------------------------------------------------------------------------
 

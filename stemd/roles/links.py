@@ -93,4 +93,11 @@ class Role:
         self.beat()
 
 
+def wait(wake: Any, timeout_s: float) -> None:
+    """Sleep until a hop is told, at most `timeout_s`; the round that follows takes all of them."""
+    if wake.acquire(True, timeout_s):
+        while wake.acquire(False):
+            pass
+
+
 RunRole = Callable[[Links], None]

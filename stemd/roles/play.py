@@ -12,7 +12,7 @@ from ..outbox import Outbox
 from ..sinks.player import Player
 from ..spec import StreamSpec
 from ..status import Status
-from .links import Links, Role
+from .links import Links, Role, wait
 
 WAIT_S = 0.05
 
@@ -28,7 +28,7 @@ def run(links: Links) -> None:
     try:
         while not status.separate["ready"] and not role.stopping:
             role.beat()
-            links.wake["play"].acquire(True, WAIT_S)
+            wait(links.wake["play"], WAIT_S)
         device = open_player(links.config, links.spec)
         Status.set_text(section, "device", device.label)
         section["samplerate"] = device.samplerate
@@ -47,7 +47,7 @@ def run(links: Links) -> None:
             section["overruns"] = overruns + device.overruns
             section["fill"] = device.fill
             section["ppm"] = device.ppm
-            links.wake["play"].acquire(True, WAIT_S)
+            wait(links.wake["play"], WAIT_S)
     except DeviceError as error:
         role.reason(str(error))
         code = EXIT_DEVICE

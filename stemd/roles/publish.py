@@ -33,7 +33,7 @@ from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
 from ..status import State, Status, step_bucket
 from ..wire.plugin import local_file
 from .keyring import Keyring, forget_local, leave_local
-from .links import Links, Role
+from .links import Links, Role, wait
 from .rendezvous import StreamNotice
 from .scene import settings_of
 
@@ -68,9 +68,7 @@ def run(links: Links) -> None:
         sys.exit(EXIT_DEVICE)
     role.ready()
     while not role.stopping:
-        if wake.acquire(timeout=WAIT_S):
-            while wake.acquire(block=False):
-                pass  # one round takes all that waits
+        wait(wake, WAIT_S)
         for _ in range(HOPS_PER_ROUND):
             if not reader.read():
                 break

@@ -13,7 +13,7 @@ from ..errors import DeviceError
 from ..outbox import Outbox, OutboxReader
 from ..sinks.recorder import Preroll, Recorder, finish_take, unfinished
 from ..status import Status
-from .links import Links, Role
+from .links import Links, Role, wait
 
 WAIT_S = 0.05
 SPACE_CHECK_S = 1.0
@@ -40,7 +40,7 @@ def run(links: Links) -> None:
             finisher.end()
             return
         if not busy:
-            links.wake["record"].acquire(True, WAIT_S)
+            wait(links.wake["record"], WAIT_S)
 
 
 class Finisher:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import realtime
 from ..errors import StemdError
 from ..kernels.denormals import flush_denormals
-from ..outbox import Outbox
+from ..outbox import READERS, Outbox
 from ..processors.catalogue import find_model
 from ..processors.deadline import DeadlineModel
 from ..processors.features import Features
@@ -40,6 +40,7 @@ HEARD_S = 1.5  # of the past, by a model that takes over
 WARM_HOPS = 60  # enough for every kernel, for ONNX Runtime's plans and for the caches
 LOAD_SMOOTHING_S = 1.0
 UTC_REFRESH_NS = SECOND_NS  # the system clock may be stepped while we run
+WOKEN = ("publish", "play", "record")  # by each hop; other readers look when they like
 MIX, PEAK = SOURCES.index("mix"), 1
 
 
@@ -64,10 +65,9 @@ class Pipeline:
         self.section = section = role.section
         self.outbox = Outbox.attach(links.outbox)
         self.ring = Ring.attach(links.ring)
-        readers = ["publish"]
-        readers += ["play"] if config.output.enabled else []
-        readers += ["record"] if config.record.enabled else []
-        self._wake = [links.wake[name] for name in readers]
+        # Readers come and go with reloads; what tells of hops to nobody would only pile up.
+        self._wake = [(READERS.index(name), links.wake[name]) for name in WOKEN]
+        self._attached = self.outbox.attached
         path = find_model(config.model.name, config.profile)
         self._present: PresentNet | None = None
         net: MaskNet | PresentNet
@@ -232,8 +232,9 @@ class Pipeline:
         self._hop(intake.hop, record, deadline_s)
         self._stamp(record, started_ns)
         self.outbox.publish()
-        for semaphore in self._wake:
-            semaphore.release()
+        for reader, semaphore in self._wake:
+            if self._attached[reader]:
+                semaphore.release()
         return True
 
     def _listen(self) -> None:
