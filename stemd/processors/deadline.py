@@ -45,6 +45,8 @@ class DeadlineModel:
     ----------
     late, skipped : int
         Frames whose masks were not in time; frames the model never saw. Since start.
+    unanswered : int
+        Frames in a row during which none was finished, the newest included.
     failed : str
         What the model raised; it is treated as absent from then on. Empty while it works.
     last_step_s : float
@@ -64,6 +66,7 @@ class DeadlineModel:
         self.complex_masks = model.complex_masks
         self.late = 0
         self.skipped = 0
+        self.unanswered = 0
         self.failed = ""
         self.last_step_s = 0.0
         self._model = model
@@ -105,6 +108,7 @@ class DeadlineModel:
             return None
         until = self._clock() + self._budget_s if deadline is None else deadline
         self._sequence += 1
+        self.unanswered += 1
         slot = self._slot()
         np.copyto(self._frames[slot], spectra)
         self._waiting.append((self._sequence, slot))
@@ -115,6 +119,7 @@ class DeadlineModel:
             except Empty:
                 self.late += 1
                 return None
+            self.unanswered = 0
             if sequence == self._sequence:
                 return masks
 

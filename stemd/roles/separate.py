@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import realtime
-from ..errors import StemdError
+from ..errors import EXIT_FAILED, ModelError, StemdError
 from ..kernels.denormals import flush_denormals
 from ..outbox import READERS, Outbox
 from ..processors.catalogue import find_model
@@ -38,6 +39,7 @@ from .links import Links, Role
 
 HEARD_S = 1.5  # of the past, by a model that takes over
 WARM_HOPS = 60  # enough for every kernel, for ONNX Runtime's plans and for the caches
+STUCK_S = 2.0  # of frames and none finished: as long as a process may give no sign
 LOAD_SMOOTHING_S = 1.0
 UTC_REFRESH_NS = SECOND_NS  # the system clock may be stepped while we run
 WOKEN = ("publish", "play", "record")  # by each hop; other readers look when they like
@@ -55,7 +57,7 @@ class Pipeline:
     Raises
     ------
     ModelError
-        When the model cannot be used with this configuration.
+        When the model cannot be used with this configuration, or fails while it warms up.
     """
 
     def __init__(self, links: Links, role: Role) -> None:
@@ -82,12 +84,14 @@ class Pipeline:
         self._names = net.name, net.provider
         self._channels = config.ring_channels
         self._budget_s = config.model.deadline * spec.hop_s
+        self._stuck_hops = STUCK_S / spec.hop_s
         self.separator = HopSeparator(spec, self._model)
         self.mixer = Mixer(spec)
         self.features = Features(spec)
         waits = config.source.kind == "stdin" or config.source.pace == "fast"
         self._lossless = waits
         self._warm()
+        self.check()
         # Only now: what warms it up is quiet for half of the time.
         rest = config.model.rest_after_s, config.model.rest_below_db
         self._rest = self.separator.rest = Rest(spec, *rest)
@@ -150,6 +154,20 @@ class Pipeline:
     def threads(self) -> tuple[int, ...]:
         """Native ids of the threads the audio waits for, besides the caller's."""
         return self._model.threads
+
+    @property
+    def failed(self) -> str:
+        """Why no masks will come any more; empty while the model works."""
+        if self._model.failed:
+            return f"model: got {self._model.failed}, expected masks"
+        if self._model.unanswered > self._stuck_hops:
+            return f"model: got no masks for {STUCK_S:.0f} s, expected those of some hop"
+        return ""
+
+    def check(self) -> None:
+        """Raises ModelError when the model failed."""
+        if reason := self.failed:
+            raise ModelError(reason)
 
     def take_over(self, role: Role) -> None:
         """Be the separator: after `handover.take`."""
@@ -346,17 +364,24 @@ def run(links: Links) -> None:
     except StemdError as error:
         role.reason(str(error))
         sys.exit(error.exit_code)
+    role.reason("")
     role.ready()
     pipeline.listen_to(links)
     serve(pipeline, role, links)
 
 
 def serve(pipeline: Pipeline, role: Role, links: Links) -> None:
-    """Hop after hop, until the end or until another one takes over."""
+    """Hop after hop, until the end or until another one takes over.
+
+    A model that failed would leave the stream dry for ever: the daemon then starts us again.
+    """
     wake = links.wake["separate"]
     section = role.section
     while not role.stopping and not pipeline.intake.finished:
         if pipeline.step(time.monotonic_ns()):
+            if reason := pipeline.failed:
+                role.reason(reason)
+                os._exit(EXIT_FAILED)  # the model's thread may never come back to be ended
             continue
         if token := text(section["hand_over"]):
             give(pipeline, place_of(int(role.status.daemon["pid"]), token))

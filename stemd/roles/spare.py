@@ -28,10 +28,11 @@ def run(links: Links) -> None:
     flush_denormals()
     try:
         pipeline = Pipeline(links, role)
+        pipeline.hear_the_past()
+        pipeline.check()
     except StemdError as error:
         role.reason(str(error))
         sys.exit(error.exit_code)
-    pipeline.hear_the_past()
     pipeline.listen_to(links, anew=False)
     # From here on it is a matter of milliseconds: everything slow is behind us.
     runtime = links.config.runtime

@@ -107,6 +107,15 @@ def test_a_long_stall_drops_the_oldest_waiting_frames_and_counts_them(gated, mod
     assert (model.late, model.skipped) == (10, 7)
 
 
+def test_frames_without_an_answer_are_counted_until_one_is_finished(gated, model):
+    for k in range(6):
+        assert model.process(frame(k), time.monotonic() + SOON) is None
+        assert model.unanswered == k + 1
+    gated.gate.release(100)
+    assert model.process(frame(6)) is not None
+    assert model.unanswered == 0
+
+
 def test_deadlines_are_on_the_clock_that_is_given(gated):
     now = [100.0]
     model = DeadlineModel(gated, SPEC, 1.0, clock=lambda: now[0])
