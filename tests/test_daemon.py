@@ -138,6 +138,23 @@ def test_a_file_played_to_its_end_ends_the_daemon_and_loses_nothing(tmp_path: Pa
     np.testing.assert_allclose(total, audio, atol=1e-6, rtol=0)
 
 
+def test_a_stream_that_turns_out_to_be_at_44100_hz_offers_no_opus_and_says_why(
+    tmp_path: Path,
+) -> None:
+    write_noise(tmp_path / "noise.wav", 44_100, 44_100)
+    source = ["source.kind=file", f'source.path="{tmp_path}/noise.wav"', "source.loop=true"]
+    with running(*source, "zeromq.opus_kbps=64") as it:
+        assert it.daemon.spec.samplerate == 44_100
+        with stemd.client.connect(control_port=it.control_port) as client:
+            assert client.info["opus_kbps"] == 0
+            assert client.read_block(5.0) is not None
+        assert it.status.reason == (
+            "zeromq.opus_kbps: got 64 with a stream at 44100 Hz, expected one at 48000 Hz: "
+            "no Opus is sent"
+        )
+        assert it.status.state is State.RUNNING
+
+
 def test_a_model_at_rest_is_told_and_costs_no_hop(tmp_path: Path) -> None:
     path = tmp_path / "stemd.toml"
     silent = '[source]\nkind = "tone"\nlevel_db = {level}\n[model]\nrest_after_s = {after}\n'

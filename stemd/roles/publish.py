@@ -29,7 +29,7 @@ from ..sinks.hatch import HatchServer
 from ..sinks.midi import MidiSink
 from ..sinks.osc import OscSink, Vitals
 from ..sinks.zeromq import ZeroMQSink
-from ..spec import FEATURES, SOURCES, STEMS, StreamSpec
+from ..spec import FEATURES, OPUS_RATE, SOURCES, STEMS, StreamSpec
 from ..status import State, Status, step_bucket
 from ..wire.plugin import local_file
 from .keyring import Keyring, forget_local, leave_local
@@ -113,6 +113,7 @@ class Publish:
         self._datagrams: DatagramSink | None = None
         self._keyring: Keyring | None = None
         self._opus_kbps = 0
+        self._no_opus = ""  # why, though it is configured
         self._left = False  # a way in for this user's programs
         self._notice: StreamNotice | None = None
         self._unfound = ""  # why receivers do not find us by themselves
@@ -128,7 +129,7 @@ class Publish:
         """What is missing, and why; empty when all is well."""
         lines = [
             *self._closed.values(),
-            *filter(None, [self._unfound]),
+            *filter(None, [self._unfound, self._no_opus]),
             *(self._osc.unresolved if self._osc else ()),
         ]
         sinks = (self._midi, self._mapping, self._datagrams)
@@ -321,7 +322,7 @@ class Publish:
 
     def _open_zeromq(self) -> ZeroMQSink:
         config = self._config.zeromq
-        opus_kbps = self._attempt("opus", lambda: check_opus(config.opus_kbps)) or 0
+        opus_kbps = self._check_opus(config.opus_kbps)
         sink = ZeroMQSink(
             self._context,
             config.bind,
@@ -338,6 +339,17 @@ class Publish:
         self._opus_kbps = opus_kbps
         self._announce(sink)
         return sink
+
+    def _check_opus(self, kbps: int) -> int:
+        """What of `zeromq.opus_kbps` can be had at the rate the source turned out to have."""
+        rate = self._spec.samplerate
+        if kbps and rate != OPUS_RATE:
+            self._no_opus = (
+                f"zeromq.opus_kbps: got {kbps} with a stream at {rate} Hz, "
+                f"expected one at {OPUS_RATE} Hz: no Opus is sent"
+            )
+            return 0
+        return self._attempt("opus", lambda: check_opus(kbps)) or 0
 
     def _announce(self, sink: ZeroMQSink) -> None:
         """Receiver plugins on this machine find the stream by themselves; others are told."""
