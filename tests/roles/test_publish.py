@@ -21,7 +21,7 @@ import zmq
 
 import stemd.client
 import stemd.wire
-from stemd.config import Config, FeedConfig, MixerConfig, OscConfig, ZeroMQConfig
+from stemd.config import Config, DatagramsConfig, FeedConfig, MixerConfig, OscConfig, ZeroMQConfig
 from stemd.errors import EXIT_DEVICE, EXIT_OK, StemdError
 from stemd.outbox import Outbox
 from stemd.ring import Ring
@@ -217,6 +217,27 @@ def test_words_presets_and_browsers_have_their_doors(stage):
         assert client.control("preset", name="dark")["feeds"]["main"]["stems"]["vocals"]["mute"]
         client.control("tap", feed="two")
     assert stage.status.mixer["tap_count"].tolist() == [0, 1]
+
+
+def test_audio_goes_on_while_somebody_holds_the_picture(stage):
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.settimeout(PATIENCE_S)
+        datagrams = DatagramsConfig(
+            vban=(f"127.0.0.1:{ear.getsockname()[1]}",), stems=("bass",), feed="two"
+        )
+        stage.config = dataclasses.replace(stage.config, datagrams=datagrams)
+        stage.start()
+        stage.status.mixer["hold"] = 1
+        with stage.connect() as client:
+            assert client.control("get")["hold"] is True
+        for k in range(5):
+            stage.play()
+            packets = [ear.recv(2048) for _ in range(2)]
+            hop = np.zeros(1, stage.outbox._slots.dtype)[0]
+            fill_hop(hop, k, stage.spec)
+            heard = [np.frombuffer(p[28:], "<f4").reshape(-1, 2).T for p in packets]
+            np.testing.assert_array_equal(np.concatenate(heard, axis=1), hop["stems"][1, 2])
 
 
 def test_a_change_of_state_is_told_at_once_without_audio(stage):

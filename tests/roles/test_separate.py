@@ -1,4 +1,4 @@
-"""What clients turn reaches the features of the feed it was turned for."""
+"""What clients turn reaches the stems and the features of the feed it was turned for."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,9 @@ import pytest
 from stemd.processors.features import Features
 from stemd.roles.separate import Pipeline
 from stemd.spec import SOURCES, StreamSpec
-from stemd.status import Status
+from stemd.status import State, Status
+
+from ..device.conftest import running
 
 
 @pytest.fixture
@@ -66,3 +68,19 @@ def test_only_the_range_that_was_turned_is_set_again(role, mixer):
     Pipeline._tune(role, mixer)
     low = float(mixer["pitch_low_hz"][1, 3])
     assert role.calls == [("tempo", 0, 90.0, 180.0), ("pitch", 3, low, 500.0, 1)]
+
+
+def test_bypass_is_the_input_whatever_the_faders_say():
+    desk = ["mixer.bypass=true", 'mixer.mute=["other"]', 'mixer.solo=["bass"]']
+    with running("source.kind=tone", *desk) as it:
+        hops = it.collect(0.5).hops
+        assert np.abs(hops["mix"]).max() > 0.01
+        np.testing.assert_allclose(hops["stems"].sum(axis=2), hops["mix"], atol=1e-6)
+        mixer = it.status.mixer
+        mixer["paused"] = 1
+        mixer["rev"] += 1
+        it.until_state(State.PAUSED)
+        it.collect(0.2)  # the fade, and what was in the outbox
+        hops = it.collect(0.3).hops
+        assert np.abs(hops["mix"]).max() > 0.01
+        assert not hops["stems"].any()
