@@ -21,18 +21,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .config import DEFAULT_RATE_HZ, Config, Kind, load_config
-from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, DeviceError, StemdError
+from .config import Config, SourceConfig, load_config
+from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, StemdError
 from .keeper import Keeper
 from .logbook import LogKeeper
+from .machine import follows_rate, resolve
 from .outbox import READERS, Outbox, OutboxReader
-from .portaudio import DeviceInfo, choose
 from .ring import Ring
 from .roles.doors import check_doors
 from .roles.links import Links
 from .roles.scene import apply_mixer, check_model, knobs_of, turn_back
 from .shared import name_semaphores, sweep, text
-from .sources.probe import probe
 from .spec import StreamSpec
 from .status import ROLES, Command, State, Status
 
@@ -146,7 +145,7 @@ class Daemon:
         self._log = LogKeeper()
         self._hatch: Any = None
         self._revision = 0
-        self._follow_rate = False
+        self._written = config.source  # as the configuration has it, see `machine`
         self._keeper = Keeper("")
         self._chosen: tuple[str, ...] = ()  # overrides of clients, kept over a restart
         self._spare: _Child | None = None  # a separator that is to take over
@@ -168,7 +167,8 @@ class Daemon:
         name_semaphores()
         log.addHandler(self._log)
         self._keeper = Keeper(self.config.state.file)
-        self.config = self._resolve(self.config)
+        source = resolve(self._written, self._written, None)
+        self.config = dataclasses.replace(self.config, source=source)
         if chosen := self._keeper.overrides():
             self._choose(chosen)
         self._build()
@@ -215,18 +215,23 @@ class Daemon:
             What happened, in one sentence.
         """
         try:
-            new = self._read(self._overrides)
+            new, written = self._read(self._overrides)
         except StemdError as error:
             log.error("reload refused: %s", error)
             return False, str(error)
+        return True, self._apply(new, written)
+
+    def _apply(self, new: Config, written: SourceConfig) -> str:
+        """Do what `_read` found, and no more; returns what happened, in one sentence."""
         changed = [
             f.name
             for f in dataclasses.fields(Config)
             if getattr(new, f.name) != getattr(self.config, f.name)
         ]
+        self.config, self._written = new, written
+        self._links = dataclasses.replace(self._links, follow_rate=self._follow_rate)
         if not changed:
-            return True, "nothing changed"
-        self.config = new
+            return "nothing changed"
         self._revision += 1
         streaming = "separate" in self._children and self._state is State.RUNNING
         if set(changed) <= {*_SECTION_ROLES, "mixer", "state", *(("model",) if streaming else ())}:
@@ -250,7 +255,7 @@ class Daemon:
             self._restart_all(keep="mixer" not in changed)
         message = f"reloaded: {', '.join(changed)}"
         log.info(message)
-        return True, message
+        return message
 
     # -- another model, without a gap -----------------------------------------------------------
 
@@ -318,24 +323,33 @@ class Daemon:
 
     # -- building -------------------------------------------------------------------------------
 
-    def _read(self, overrides: Sequence[str]) -> Config:
+    def _read(self, overrides: Sequence[str]) -> tuple[Config, SourceConfig]:
         """The configuration as it stands in its file, known to be one the stream can start with.
+
+        Returns
+        -------
+        config : Config
+        written : SourceConfig
+            Its source before the machine was asked.
 
         Raises
         ------
         StemdError
             When it is not.
         """
-        config = self._resolve(load_config(self._path, overrides))
+        config = load_config(self._path, overrides)
+        written = config.source
+        source = resolve(written, self._written, self.config.source)
+        config = dataclasses.replace(config, source=source)
         if (config.model, config.profile) != (self.config.model, self.config.profile):
             check_model(config)
         check_doors(config, self.config)
-        return config
+        return config, written
 
     def _choose(self, chosen: list[str]) -> None:
         """Take up what a client chose before the last end, if it still makes sense."""
         try:
-            self.config = self._read((*self._overrides, *chosen))
+            self.config, self._written = self._read((*self._overrides, *chosen))
         except StemdError as error:
             log.warning("%s: starting without what was chosen before", error)
             return
@@ -347,31 +361,9 @@ class Daemon:
     def _feeds(self) -> tuple[str, ...]:
         return tuple(feed.name for feed in self.config.feed)
 
-    def _resolve(self, config: Config) -> Config:
-        """Replace what only the machine can tell: the kind of source, and its rate."""
-        source = config.source
-        devices = [DeviceInfo(**d) for d in probe()] if source.kind in ("auto", "device") else []
-        if source.kind == "auto":
-            inputs = [d for d in devices if d.max_input_channels > 0]
-            named = source.device or self.config.source.kind == "device"  # is awaited
-            kind: Kind = "device" if inputs or named else "demo"
-            if kind == "demo":
-                log.warning("no audio input device here: playing the built-in demo loop instead")
-            source = dataclasses.replace(source, kind=kind)
-        if source.kind in ("file", "demo"):
-            from .sources.file import DEMO, FileSource
-
-            rate = FileSource.rate_of(source.path if source.kind == "file" else DEMO)
-            source = dataclasses.replace(source, samplerate=rate)
-        self._follow_rate = source.kind in ("device", "jack") and source.samplerate == 0
-        if self._follow_rate and source.kind == "device":
-            # A device that is not there yet tells its rate when it comes: see `_rate_changed`.
-            with contextlib.suppress(DeviceError):
-                device = choose(devices, "input", source.device, source.host_api, "source")
-                source = dataclasses.replace(source, samplerate=device.rates[0])
-        if source.samplerate == 0:
-            source = dataclasses.replace(source, samplerate=DEFAULT_RATE_HZ)
-        return dataclasses.replace(config, source=source)
+    @property
+    def _follow_rate(self) -> bool:
+        return follows_rate(self._written, self.config.source)
 
     def _build(self) -> None:
         config = self.config
@@ -591,7 +583,7 @@ class Daemon:
             chosen = tuple(f"{k}={_toml(value)}" for k, value in zip(keys, values, strict=True))
             overrides = (*kept, *chosen)
         try:
-            same = self._read(overrides) == self.config
+            new, written = self._read(overrides)
         except StemdError as error:
             self._answer(asked, False, str(error))
             return True
@@ -599,10 +591,11 @@ class Daemon:
         before = (one for one in self._chosen if one.partition("=")[0] not in (keys or ()))
         self._chosen = (*before, *chosen)
         # Answer first: applying it may replace the process that passes the answer on.
+        same = new == self.config
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:
             time.sleep(0.1)
-            self.reload()
+        self._apply(new, written)
         return True
 
     def _answer(self, asked: int, ok: bool, sentence: str) -> None:

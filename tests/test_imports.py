@@ -76,7 +76,8 @@ ROOMS: dict[str, set[str]] = {
         *MEMORY,
     },
     "send": {"wire", "sources", "sinks", "processors", "config", "keys", "discovery"},
-    "daemon": {"keeper", "roles", "sources", "config", "portaudio", *MEMORY},
+    "machine": {"sources", "config", "portaudio"},
+    "daemon": {"keeper", "machine", "roles", "config", *MEMORY},
     "cli": {
         *{"daemon", "send", "client", "processors", "kernels", "config", "keys", "discovery"},
         *{"listener", "sinks", *MEMORY},
