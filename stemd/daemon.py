@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .config import Config, SourceConfig, load_config
+from .config import Config, ModelConfig, SourceConfig, load_config
 from .errors import EXIT_DEVICE, EXIT_FAILED, EXIT_MODEL, EXIT_OK, StemdError
 from .keeper import Keeper
 from .logbook import LogKeeper
@@ -106,6 +106,16 @@ class _Child:
             self.process.join()
 
 
+class _Spare(_Child):
+    """A separator that is to take over, and what holds from then on, not before."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__("spare")
+        self.model = model
+        self.chosen: tuple[str, ...] = ()
+        self.handing_s = 0.0
+
+
 class Daemon:
     """Run a configuration.
 
@@ -147,9 +157,8 @@ class Daemon:
         self._revision = 0
         self._written = config.source  # as the configuration has it, see `machine`
         self._keeper = Keeper("")
-        self._chosen: tuple[str, ...] = ()  # overrides of clients, kept over a restart
-        self._spare: _Child | None = None  # a separator that is to take over
-        self._handing_s = 0.0
+        self._chosen: tuple[str, ...] = ()  # by clients, above `overrides`; kept over a restart
+        self._spare: _Spare | None = None
         self._links: Links
         self._built = False
 
@@ -215,31 +224,37 @@ class Daemon:
             What happened, in one sentence.
         """
         try:
-            new, written = self._read(self._overrides)
+            _, chosen = self._wanted
+            new, written = self._read(chosen)
         except StemdError as error:
             log.error("reload refused: %s", error)
             return False, str(error)
-        return True, self._apply(new, written)
+        return True, self._apply(new, written, chosen)
 
-    def _apply(self, new: Config, written: SourceConfig) -> str:
+    def _apply(self, new: Config, written: SourceConfig, chosen: tuple[str, ...]) -> str:
         """Do what `_read` found, and no more; returns what happened, in one sentence."""
+        wanted, _ = self._wanted
         changed = [
             f.name
             for f in dataclasses.fields(Config)
-            if getattr(new, f.name) != getattr(self.config, f.name)
+            if getattr(new, f.name) != getattr(wanted, f.name)
         ]
-        self.config, self._written = new, written
-        self._links = dataclasses.replace(self._links, follow_rate=self._follow_rate)
-        if not changed:
-            return "nothing changed"
-        self._revision += 1
-        streaming = "separate" in self._children and self._state is State.RUNNING
+        self._written = written
+        separate = self._children.get("separate")
+        streaming = separate is not None and separate.alive and self._state is State.RUNNING
         if set(changed) <= {*_SECTION_ROLES, "mixer", "state", *(("model",) if streaming else ())}:
-            self._links = dataclasses.replace(self._links, config=new)
+            # The model stays what it is until another one has loaded.
+            self.config = dataclasses.replace(new, model=self.config.model)
+            follow = self._follow_rate
+            self._links = dataclasses.replace(self._links, config=self.config, follow_rate=follow)
+            if "model" in changed:
+                self._begin_swap(new.model)
+            self._take_choice(chosen)
+            if not changed:
+                return "nothing changed"
+            self._revision += 1
             self.status.daemon["config_rev"] = self._revision
             self._say_insecure()
-            if "model" in changed:
-                self._begin_swap()
             if "state" in changed:
                 self._keeper = Keeper(new.state.file)
             if "mixer" in changed:
@@ -252,6 +267,8 @@ class Daemon:
                 self._children[role] = _Child(role)
                 self._spawn(self._children[role])
         else:
+            self._revision += 1
+            self.config, self._chosen = new, chosen
             self._restart_all(keep="mixer" not in changed)
         message = f"reloaded: {', '.join(changed)}"
         log.info(message)
@@ -259,17 +276,33 @@ class Daemon:
 
     # -- another model, without a gap -----------------------------------------------------------
 
-    def _begin_swap(self) -> None:
+    @property
+    def _wanted(self) -> tuple[Config, tuple[str, ...]]:
+        """What holds, and what clients chose of it, once the model that loads has taken over."""
+        if self._spare is None:
+            return self.config, self._chosen
+        return dataclasses.replace(self.config, model=self._spare.model), self._spare.chosen
+
+    def _take_choice(self, chosen: tuple[str, ...]) -> None:
+        """What clients chose holds now, or as soon as the model that loads has taken over."""
+        if self._spare is None:
+            self._chosen = chosen
+        else:
+            self._spare.chosen = chosen
+
+    def _begin_swap(self, model: ModelConfig) -> None:
         """Let a second separator load; `_supervise` looks after it."""
         self._end_swap()
+        if model == self.config.model:
+            return  # wanted back before the other one had loaded
         spare = self.status.spare
         for field in ("ready", "stop", "took"):
             spare[field] = 0
         spare["hand_over"] = b""
         Status.set_text(spare, "reason", "")
-        self._spare = _Child("spare")
-        self._spawn(self._spare)
-        log.info("loading %s beside the one that runs", self.config.model.name)
+        self._spare = _Spare(model)
+        self._spawn(self._spare, dataclasses.replace(self.config, model=model))
+        log.info("loading %s beside the one that runs", model.name)
 
     def _swap(self, now_s: float) -> None:
         """One look at a separator that is to take over."""
@@ -280,6 +313,8 @@ class Daemon:
         if section["took"]:
             old = separate.process
             separate.process, separate.started_s = spare.process, spare.started_s
+            self.config, self._chosen = self._wanted
+            self._links = dataclasses.replace(self._links, config=self.config)
             self._spare = None
             old.join(STOP_LIMIT_S)
             old.kill()
@@ -290,10 +325,10 @@ class Daemon:
                       reason)  # fmt: skip
             self._end_swap()
         elif section["ready"] and not token:
-            self._handing_s = now_s
+            spare.handing_s = now_s
             self.status.separate["hand_over"] = secrets.token_hex(8).encode()
             self._links.wake["separate"].release()
-        elif token and now_s - self._handing_s > HANDOVER_LIMIT_S:
+        elif token and now_s - spare.handing_s > HANDOVER_LIMIT_S:
             log.error("the new model did not take over within %.0f s", HANDOVER_LIMIT_S)
             self._end_swap()
 
@@ -323,7 +358,7 @@ class Daemon:
 
     # -- building -------------------------------------------------------------------------------
 
-    def _read(self, overrides: Sequence[str]) -> tuple[Config, SourceConfig]:
+    def _read(self, chosen: Sequence[str]) -> tuple[Config, SourceConfig]:
         """The configuration as it stands in its file, known to be one the stream can start with.
 
         Returns
@@ -337,7 +372,7 @@ class Daemon:
         StemdError
             When it is not.
         """
-        config = load_config(self._path, overrides)
+        config = load_config(self._path, (*self._overrides, *chosen))
         written = config.source
         source = resolve(written, self._written, self.config.source)
         config = dataclasses.replace(config, source=source)
@@ -349,11 +384,10 @@ class Daemon:
     def _choose(self, chosen: list[str]) -> None:
         """Take up what a client chose before the last end, if it still makes sense."""
         try:
-            self.config, self._written = self._read((*self._overrides, *chosen))
+            self.config, self._written = self._read(chosen)
         except StemdError as error:
             log.warning("%s: starting without what was chosen before", error)
             return
-        self._overrides = (*self._overrides, *chosen)
         self._chosen = tuple(chosen)
         log.warning("restored from %s: %s", self.config.state.file, ", ".join(chosen))
 
@@ -418,15 +452,16 @@ class Daemon:
         roles += ["console"] if self.config.console.enabled else []
         return roles
 
-    def _spawn(self, child: _Child) -> None:
+    def _spawn(self, child: _Child, config: Config | None = None) -> None:
         section = getattr(self.status, child.name)
         section["ready"] = section["stop"] = 0
         section["heartbeat_ns"] = time.monotonic_ns()
         child.started_s = time.monotonic()
         # Imported here only to be named: the child imports it for itself.
         target = f"stemd.roles.{child.name}"
+        links = self._links if config is None else dataclasses.replace(self._links, config=config)
         child.process = self._context.Process(
-            target=_run_role, args=(target, self._links), name=f"stemd-{child.name}", daemon=True
+            target=_run_role, args=(target, links), name=f"stemd-{child.name}", daemon=True
         )
         child.process.start()
 
@@ -506,6 +541,8 @@ class Daemon:
         if self._spare is not None and child.name == "separate":
             if self.status.spare["took"] or not child.process.exitcode:
                 return True  # it has handed over; the other one begins
+            log.error("separate ended while %s was loaded: it starts again without",
+                      self._spare.model.name)  # fmt: skip
             self._end_swap()
         if child.restart_at_s == 0.0:
             return self._bury(child, now_s)
@@ -528,7 +565,9 @@ class Daemon:
             return True
         first = not section["ready"]
         taken = first and child.name in ("publish", "inserts", "metrics") and code == EXIT_DEVICE
-        if code == EXIT_MODEL or taken:
+        # A stream that runs does not end because plugins lack their model.
+        refused = code == EXIT_MODEL and (child.name == "separate" or self._state is State.STARTING)
+        if refused or taken:
             return self._fail(code, reason)
         child.crashes += 1
         if child.name in ESSENTIAL and child.crashes >= MAX_CRASHES:
@@ -574,28 +613,24 @@ class Daemon:
             self._answer(asked, True, "shutting down")
             self._set_state(State.STOPPED, "a client asked for the end")
             return False
-        overrides = self._overrides
-        chosen: tuple[str, ...] = ()
+        wanted, chosen = self._wanted
         if keys := _OVERRIDES.get(Command(what)):
             argument = text(command["argument"])
             values = json.loads(argument) if what == Command.DEVICE else [argument]
-            kept = tuple(one for one in overrides if one.partition("=")[0].strip() not in keys)
-            chosen = tuple(f"{k}={_toml(value)}" for k, value in zip(keys, values, strict=True))
-            overrides = (*kept, *chosen)
+            kept = (one for one in chosen if one.partition("=")[0] not in keys)
+            made = (f"{k}={_toml(value)}" for k, value in zip(keys, values, strict=True))
+            chosen = (*kept, *made)
         try:
-            new, written = self._read(overrides)
+            new, written = self._read(chosen)
         except StemdError as error:
             self._answer(asked, False, str(error))
             return True
-        self._overrides = overrides
-        before = (one for one in self._chosen if one.partition("=")[0] not in (keys or ()))
-        self._chosen = (*before, *chosen)
         # Answer first: applying it may replace the process that passes the answer on.
-        same = new == self.config
+        same = new == wanted
         self._answer(asked, True, "nothing changed" if same else "reloading")
         if not same:
             time.sleep(0.1)
-        self._apply(new, written)
+        self._apply(new, written, chosen)
         return True
 
     def _answer(self, asked: int, ok: bool, sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,12 @@ from stemd.cli.view import About, Meters, picture
 from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_DEVICE, ConfigError
+from stemd.processors.catalogue import find_model
 from stemd.status import State
 from stemd.wire.insert import InsertClient
 from stemd.wire.plugin import discovery_file
 from tests.cli.conftest import end, start, stemd
-from tests.device.conftest import START_S, Running, port_overrides
+from tests.device.conftest import START_S, Running, port_overrides, running
 from tests.inserts.conftest import client, noise
 
 PLUGINS = ["source.kind=none", "inserts.enabled=true", "inserts.limit=2", "runtime.realtime=false"]
@@ -150,6 +152,26 @@ def test_a_stage_and_a_studio_at_once(place):
         assert daemon.status.inserts["pid"] != daemon.status.separate["pid"]
     finally:
         daemon.stop()
+
+
+def test_plugins_that_lack_their_model_do_not_end_the_stream(place, tmp_path):
+    released = find_model("default", "live")
+    model = tmp_path / released.name
+    for suffix in (".onnx", ".json"):
+        shutil.copy(released.with_suffix(suffix), tmp_path)
+    with running(
+        *("source.kind=tone", "inserts.enabled=true", "inserts.limit=2"), f'model.name="{model}"'
+    ) as it:
+        it.until(lambda: int(it.status.inserts["ready"]), START_S, "the inserts")
+        away = model.rename(tmp_path / "away")
+        os.kill(int(it.status.inserts["pid"]), signal.SIGKILL)
+        it.until(lambda: model.name in it.status.reason, START_S, "their complaint")
+        hops = it.collect(0.5).hops
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert it.status.state is State.RUNNING
+        away.rename(model)
+        it.until(lambda: int(it.status.inserts["ready"]), START_S, "their return")
+        assert not it.status.reason
 
 
 def test_inserts_come_and_go_with_a_reload(place, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -28,9 +29,9 @@ from stemd.ring import Ring
 from stemd.roles.handover import give, take
 from stemd.roles.links import Links, Role
 from stemd.roles.separate import Pipeline
-from stemd.shared import PLACE, PREFIX
+from stemd.shared import PLACE, PREFIX, text
 from stemd.spec import N_FEATURES, N_STEMS, SOURCES, StreamSpec
-from stemd.status import State, Status
+from stemd.status import Command, State, Status
 
 from ..device.conftest import START_S, Running, running
 from ..servers import wait_for
@@ -195,6 +196,26 @@ def another_model(folder: Path) -> Path:
     return folder / "twin_live.onnx"
 
 
+def broken_model(folder: Path) -> Path:
+    """A model whose card is in order, and that does not load."""
+    path = another_model(folder)
+    path.write_bytes(b"not a model")
+    card = json.loads(path.with_suffix(".json").read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({**card, "sha256": digest}))
+    return path
+
+
+def choose(it: Running, model: Path | str) -> None:
+    """A client chooses a model, behind the door where it may only name those of the folder."""
+    command = it.status.command
+    command["what"] = Command.MODEL
+    Status.set_text(command, "argument", str(model))
+    command["asked"] += 1
+    it.until(lambda: command["done"] == command["asked"], START_S, "an answer")
+    assert command["ok"], text(command["text"])
+
+
 def swap(it: Running, model: str) -> Any:
     """Load `model` into a running daemon; the hops until it plays."""
     it.daemon._overrides = (*it.daemon._overrides, f'model.name="{model}"')
@@ -252,3 +273,76 @@ def test_a_model_that_does_not_load_leaves_the_old_one_playing(tmp_path: Path) -
         assert int(it.status.separate["pid"]) == pid
         assert (np.diff(hops["seq"]) == 1).all()
         assert it.status.state is State.RUNNING
+
+
+def test_a_model_that_does_not_load_is_forgotten(tmp_path: Path) -> None:
+    kept = tmp_path / "state.json"
+
+    def chosen() -> Any:
+        return kept.exists() and json.loads(kept.read_bytes())["overrides"]
+
+    with running("source.kind=demo", f'state.file="{kept}"') as it:
+        it.until(lambda: chosen() == [], START_S, "the state file")
+        before = it.daemon.config
+        plays, pid = it.status.separate["model"], int(it.status.separate["pid"])
+        choose(it, broken_model(tmp_path))
+        assert it.daemon._spare is not None
+        it.until(lambda: it.daemon._spare is None, START_S, "the end of the attempt")
+        it.collect(1.2)  # the state file is written once a second
+        assert chosen() == []
+        assert it.daemon.config == before
+        assert it.daemon.reload() == (True, "nothing changed")
+        assert it.daemon._spare is None
+        # What is started again is what played.
+        os.kill(pid, signal.SIGKILL)
+        hops = int(it.status.separate["hops"])
+        it.until(lambda: int(it.status.separate["hops"]) > hops + 20, START_S, "hops again")
+        assert int(it.status.separate["pid"]) != pid
+        assert it.status.separate["model"] == plays
+        # The same name may mean a better file by now.
+        model = another_model(tmp_path)
+        choose(it, model)
+        it.until(lambda: text(it.status.separate["model"]) == "twin_live", START_S, "the new one")
+        it.until(chosen, START_S, "what was chosen")
+        assert chosen() == [f'model.name="{model}"']
+        assert it.daemon.reload() == (True, "nothing changed")
+
+
+def test_a_file_that_names_a_model_that_does_not_load_is_tried_again_when_reloaded(
+    tmp_path: Path,
+) -> None:
+    with running("source.kind=demo") as it:
+        model = broken_model(tmp_path)
+        it.daemon._overrides = (*it.daemon._overrides, f'model.name="{model}"')
+        assert it.daemon.reload() == (True, "reloaded: model")
+        assert it.daemon.reload() == (True, "nothing changed")  # it is at it
+        it.until(lambda: it.daemon._spare is None, START_S, "the end of the attempt")
+        another_model(tmp_path)
+        assert it.daemon.reload() == (True, "reloaded: model")
+        it.until(lambda: text(it.status.separate["model"]) == "twin_live", START_S, "the new one")
+
+
+def test_the_old_model_wanted_back_while_another_one_loads_plays_on(tmp_path: Path) -> None:
+    with running("source.kind=demo") as it:
+        pid, plays = int(it.status.separate["pid"]), it.daemon.config.model
+        choose(it, another_model(tmp_path))
+        assert it.daemon._spare is not None
+        choose(it, "default")
+        assert it.daemon._spare is None
+        assert it.daemon.config.model == plays
+        it.collect(0.3)
+        assert int(it.status.separate["pid"]) == pid
+
+
+def test_a_separator_killed_while_another_model_loads_comes_back_with_its_own(
+    tmp_path: Path,
+) -> None:
+    with running("source.kind=demo") as it:
+        before, plays = it.daemon.config, it.status.separate["model"]
+        pid = int(it.status.separate["pid"])
+        choose(it, another_model(tmp_path))
+        os.kill(pid, signal.SIGKILL)
+        it.until(lambda: int(it.status.separate["pid"]) != pid, START_S, "a new separator")
+        it.until_sound(START_S)
+        assert it.status.separate["model"] == plays
+        assert it.daemon.config == before
