@@ -30,7 +30,14 @@ from .outbox import READERS, Outbox, OutboxReader
 from .ring import Ring
 from .roles.doors import check_doors
 from .roles.links import Links
-from .roles.scene import apply_mixer, check_model, knobs_of, turn_back
+from .roles.scene import (
+    apply_mixer,
+    check_model,
+    knobs_of,
+    switch_back,
+    switches_of,
+    turn_back,
+)
 from .shared import name_semaphores, sweep, text
 from .spec import StreamSpec
 from .status import ROLES, Command, State, Status
@@ -478,11 +485,18 @@ class Daemon:
             end.close()
 
     def _restart_all(self, keep: bool = True) -> None:
-        """Start the stream anew; knobs stay where they are, or go where `[mixer]` says."""
-        feeds = tuple(feed.name for feed in self._links.config.feed)
-        knobs = knobs_of(self.status, feeds)
+        """Start the stream anew; knobs stay where they are, or go where `[mixer]` says.
+
+        A stream that was paused, or recorded, still is: nobody asked for another.
+        """
+        old = self._links.config
+        feeds = tuple(feed.name for feed in old.feed)
+        knobs, switches = knobs_of(self.status, feeds), switches_of(self.status)
+        if not (old.record.enabled and self.config.record.enabled):
+            del switches["recording"]  # there was nobody, or will be nobody, to ask
         self.stop()
         self._build()
+        switch_back(self.status, switches)
         if keep and feeds == self._feeds:
             turn_back(self.status, self._feeds, knobs)
 

@@ -23,11 +23,13 @@ import stemd.client
 from benchmarks.kills import processes_of, shared_of
 from stemd.config import load_config
 from stemd.daemon import Daemon
+from stemd.desk import Desk
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
 from stemd.ring import Ring
 from stemd.shared import SEMAPHORE, sweep
 from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
 from stemd.status import State
+from stemd.wire.control import Setting
 
 from .device.conftest import START_S, Running, port_overrides, running
 from .servers import wait_for
@@ -438,6 +440,56 @@ def test_reload_changes_what_changed_and_refuses_what_is_wrong(tmp_path: Path) -
         # Until the daemon ends, it stands above the file.
         ok, sentence = daemon.reload()
         assert (ok, sentence) == (True, "nothing changed")
+    finally:
+        daemon.stop()
+
+
+def test_a_stream_that_starts_anew_is_paused_and_recorded_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "stemd.toml"
+    content = (
+        '[source]\nkind = "tone"\n[record]\nenabled = {enabled}\nat_start = {at_start}\n'
+        f'directory = "{tmp_path}/out"\n'
+    )
+
+    def write(profile: str, enabled: bool = True, at_start: bool = False) -> None:
+        told = content.format(enabled=str(enabled).lower(), at_start=str(at_start).lower())
+        path.write_text(f'profile = "{profile}"\n{told}')
+
+    write("live", at_start=True)
+    ports, _ = port_overrides()
+    daemon = Daemon(load_config(path, ports), config_path=path, overrides=ports)
+    daemon.start()
+    it = Running(daemon, 0)
+
+    def switches() -> list[int]:
+        return [int(it.status.mixer[name]) for name in ("paused", "recording", "hold")]
+
+    def anew(*arguments: Any, **options: Any) -> None:
+        session = int(it.status.daemon["session"])
+        write(*arguments, **options)
+        assert daemon.reload()[0]
+        assert int(it.status.daemon["session"]) != session
+
+    try:
+        it.until_state(State.RUNNING, START_S)
+        assert switches() == [0, 1, 0]
+        Desk(it.status, ["main"]).set([Setting("recording", 0, 0, 0.0)])
+        anew("tight", at_start=True)
+        it.until_state(State.RUNNING, START_S)
+        assert switches() == [0, 0, 0]
+        Desk(it.status, ["main"]).set(
+            [Setting(name, 0, 0, 1.0) for name in ("paused", "recording", "hold")]
+        )
+        it.until_state(State.PAUSED)
+        anew("live")
+        it.until_state(State.PAUSED, START_S)
+        assert switches() == [1, 1, 1]
+        it.until(lambda: it.status.record["recording"], START_S, "a take of the new stream")
+        # Nobody was there to be told to stop.
+        anew("tight", enabled=False)
+        assert switches() == [1, 0, 1]
+        anew("live", at_start=True)
+        assert switches() == [1, 1, 1]
     finally:
         daemon.stop()
 

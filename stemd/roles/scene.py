@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..config import Config, MixerConfig
@@ -27,8 +27,9 @@ def apply_mixer(status: Status, config: Config) -> None:
     Desk(status, feeds).set(settings_of(config.mixer, len(feeds)))
 
 
-# Not the stream's own: a daemon that was paused, or recorded, does not start so.
-_KEPT = [name for name, limits in SETTINGS.items() if limits.scope != "stream"]
+# The stream's own, not kept over an end: a daemon that was paused, or recorded, does not start so.
+_SWITCHES = [name for name, limits in SETTINGS.items() if limits.scope == "stream"]
+_KEPT = [name for name in SETTINGS if name not in _SWITCHES]
 _NAMES = {"stem": STEMS, "source": SOURCES, "drum": DRUMS, "feed": ("",)}
 
 
@@ -64,6 +65,16 @@ def turn_back(status: Status, feeds: Sequence[str], knobs: Any) -> list[str]:
     if settings:
         desk.set(settings)
     return turned
+
+
+def switches_of(status: Status) -> dict[str, float]:
+    """Whether the stream is paused, recorded, held, by name."""
+    return {name: float(status.mixer[name]) for name in _SWITCHES}
+
+
+def switch_back(status: Status, switches: Mapping[str, float]) -> None:
+    """Put the stream where `switches_of` found it."""
+    Desk(status, ()).set([Setting(name, 0, 0, value) for name, value in switches.items()])
 
 
 def _places(feeds: Sequence[str]) -> Iterator[tuple[str, int, int, str]]:
