@@ -173,7 +173,7 @@ class Publish:
             self._zeromq.write(hop)
         if self._datagrams:
             self._datagrams.write(hop)
-        if self._holds():
+        if self._holds(hop):
             return
         if self._osc:
             self._osc.write(hop)
@@ -298,10 +298,12 @@ class Publish:
             "osc": osc.subscriptions if osc else [],
         }
 
-    def _holds(self) -> bool:
+    def _holds(self, hop: Any) -> bool:
         """Whether somebody holds the picture: values stay, nothing happens, nothing hangs."""
         held = bool(self._status.mixer["hold"])
         if held and not self._held:
+            if self._osc:
+                self._osc.release(hop)
             for sink in (self._midi, self._mapping):
                 if sink:
                     sink.release()

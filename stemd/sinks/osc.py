@@ -202,6 +202,10 @@ class OscSink:
             outlet.hear()
         self._events.write(hop, rows, since_ms)
 
+    def release(self, hop: Any) -> None:
+        """End every note that sounds: what follows `hop` is held back."""
+        self._events.release(hop)
+
     def service(self) -> None:
         """Hear what came in, send what is due."""
         self._clients.service()

@@ -142,12 +142,18 @@ class OscEvents:
             changed &= self._lasts
             self._lasting = lasting
             for row in np.flatnonzero(changed[:, :2].any(axis=1)).tolist():
-                self._play(hop, rows, row)
+                self._play(hop, row, float(rows[row, _VELOCITY]))
             for row in np.flatnonzero(changed[:, 2]).tolist():
                 chord = self._chord(row)
                 self._say([chord])
                 if self._log:
                     self._log.write(hop, row, addresses.CHORD, 0.0, chord[2])
+
+    def release(self, hop: Any) -> None:
+        """End every note that sounds; one that goes on in the next hop is said again."""
+        for row in np.flatnonzero(self._lasts[:, 0] & (self._lasting[:, 0] > 0.0)).tolist():
+            self._lasting[row, 0] = 0.0
+            self._play(hop, row, 0.0)
 
     def tick(self, now: float) -> None:
         """Say counts and what lasts again, when it is time."""
@@ -178,8 +184,7 @@ class OscEvents:
         if self._log:
             self._log.write(hop, row, EVENTS[k].name, offset, value)
 
-    def _play(self, hop: Any, rows: Any, row: int) -> None:
-        velocity = float(rows[row, _VELOCITY])
+    def _play(self, hop: Any, row: int, velocity: float) -> None:
         if velocity > 0.0 or self._lasting[row, 0] <= 0.0:
             self._velocities[row] = velocity
         elements = self._note(row)

@@ -92,10 +92,10 @@ class Board:
     def write(self, rows: Any) -> None:
         """Take one hop.
 
-        rows : (feed and source, feature) float32, finite; read until the next call
+        rows : (feed and source, feature) float32, finite; copied, for while hops are held back
         """
         self.live = True
-        self._features = rows
+        self._features[:] = rows
         self._current = None
         self._envelopes *= self._decay
         struck = np.where(rows[:, _STRUCK] > 0.0, rows[:, _STRENGTH], np.float32(0.0))
@@ -161,14 +161,17 @@ class Outlet:
         self._peak_rows = rows[self._peak_at]
         self._voiced_at = np.flatnonzero(board.voiced[self._which])
         self._voiced_rows = rows[self._voiced_at]
-        self._peak = np.zeros(len(self._peak_at), np.float32)
+        self._peak = board.peak[self._peak_rows]
+        self._told = True  # this peak was sent; it stays until a hop begins another
         self._sent = np.full(len(which), np.inf)  # so that the first tick sends everything
         self._sent_at = np.zeros(len(which))
 
     def hear(self) -> None:
         """A hop was written to the board."""
         if len(self._peak):
-            np.maximum(self._peak, self._board.peak[self._peak_rows], out=self._peak)
+            peak = self._board.peak[self._peak_rows]
+            self._peak = peak if self._told else np.maximum(self._peak, peak, out=self._peak)
+            self._told = False
 
     def tick(self, now: float) -> None:
         """Send what has changed, and what has not been said for a while, when it is time."""
@@ -180,7 +183,7 @@ class Outlet:
             return
         values = self._board.values()[self._which]
         values[self._peak_at] = np.clip(self._peak, 0.0, 1.0)
-        self._peak.fill(0.0)
+        self._told = True
         due = np.abs(values - self._sent) > self._steps
         due |= now - self._sent_at > KEEP_ALIVE_S
         due[self._voiced_at] &= self._board.sounding[self._voiced_rows]

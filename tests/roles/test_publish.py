@@ -30,6 +30,7 @@ from stemd.roles.links import Links
 from stemd.shared import text
 from stemd.status import Command, State, Status
 from stemd.wire import osc
+from tests.sinks.osc_support import hear
 from tests.sinks.support import PATIENCE_S, fill_hop, free_port, free_ports, wait_until
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -250,6 +251,29 @@ def test_a_change_of_state_is_told_at_once_without_audio(stage):
             lambda: (s := client.read_status(PATIENCE_S))["state"] == "STALLED" and s, "the news"
         )
         assert status["reason"] == "no audio for 250 ms"
+
+
+def test_hold_keeps_osc_values_and_ends_osc_notes(stage):
+    stage.start()
+    heard = []
+
+    def says(address, value, times=1):
+        heard.append(hear(stage.ear))
+        return [m.get(address) for m in heard].count([value]) >= times
+
+    music = {"peak": 0.5, "note": 40.0, "note_count": 1.0}
+    stage.play(**music)
+    wait_until(lambda: says("/stemd/bass/note", 40), "the note")
+    wait_until(lambda: says("/stemd/bass/peak", 0.5), "the peak")
+    stage.status.mixer["hold"] = 1
+    stage.play(**music)
+    wait_until(lambda: says("/stemd/bass/note", 0), "its end")
+    heard.clear()
+    stage.play(peak=0.25, note=45.0, note_count=2.0)
+    wait_until(lambda: stage.count("hops") == 3, "the hops")
+    wait_until(lambda: says("/stemd/bass/note", 0, times=2), "what is said each second")
+    assert {m["/stemd/bass/note"][0] for m in heard if "/stemd/bass/note" in m} == {0}
+    assert {m["/stemd/bass/peak"][0] for m in heard if "/stemd/bass/peak" in m} == {0.5}
 
 
 def said(stage, reasons):

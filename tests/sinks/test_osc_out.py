@@ -59,6 +59,30 @@ def test_the_peak_is_the_highest_since_the_last_tick(stage):
     assert stage.take()["/stemd/mix/peak"] == pytest.approx(0.1)
 
 
+def test_the_peak_stays_while_no_hop_comes(stage):
+    stage.write(make_hop(0, peak=0.9))
+    said = []
+    for k in range(100):
+        stage.tick(1.0 + 0.02 * k)
+        said += [value for address, value in stage.messages() if address == "/stemd/mix/peak"]
+    assert len(said) > 1  # again and again, because packets are lost
+    assert said == pytest.approx([0.9] * len(said))
+    stage.write(make_hop(1, peak=0.1))
+    stage.tick(4.0)
+    assert stage.take()["/stemd/mix/peak"] == pytest.approx(0.1)
+
+
+def test_values_do_not_follow_a_hop_that_was_not_written(stage):
+    """The record they came in is read into again while they are held."""
+    hop = make_hop(0, rms=0.1, f0_hz=220.0, voicing=0.9)
+    stage.write(hop)
+    hop["features"] = 0.0
+    stage.tick(1.0)
+    said = stage.take()
+    assert said["/stemd/vocals/level_db"] == pytest.approx(-20.0, abs=1e-4)
+    assert said["/stemd/vocals/pitch_hz"] == 220.0
+
+
 def test_only_changes_are_sent_until_a_quarter_second_passed(stage):
     hop = make_hop(0, rms=0.1, peak=0.5)
     stage.write(hop)
@@ -277,6 +301,27 @@ def test_a_note_begins_lasts_and_ends(stage):
         "/stemd/vocals/note/count": 2,
         "/stemd/vocals/note": 0,
     }
+
+
+def test_a_note_that_is_released_stays_so_until_the_next_hop(stage):
+    stage.write(make_hop(0))
+    stage.tick(0.0)
+    stage.write(hop := note_hop(1, 60, 0.5, 1))
+    stage.take()
+    stage.sink.release(hop)
+    ended = {
+        "/stemd/vocals/note/velocity": 0.0,
+        "/stemd/vocals/note/count": 1,
+        "/stemd/vocals/note": 0,
+    }
+    assert stage.take() == ended  # and nothing of what did not sound
+    stage.sink.release(hop)
+    assert stage.take() == {}
+    stage.tick(1.0)
+    assert stage.take()["/stemd/vocals/note"] == 0
+    # It goes on, with the count it had: nothing has begun.
+    stage.write(note_hop(2, 60, 0.0, 1))
+    assert stage.take() == {**ended, "/stemd/vocals/note": 60}
 
 
 def test_a_beat_is_of_the_feed(desk):
