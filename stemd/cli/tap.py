@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -19,9 +20,8 @@ from .options import CONTROL_PORT, Feed, Host, Identity, Key, Port, completes, l
 if TYPE_CHECKING:
     from stemd.client import Client
 
-SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24"}
+ENDINGS = (".wav", ".flac")
 SILENT_S = 5.0  # a daemon that sends nothing for so long is gone
-WAV_MAX_BYTES = 2**32 - 4096  # a WAV's sizes are 32-bit
 
 
 def tap(
@@ -55,12 +55,14 @@ def tap(
     from stemd.client import connect
     from stemd.errors import DeviceError
 
-    if output.suffix.lower() not in SUBTYPES:
-        raise typer.BadParameter(f"{output}: expected a name that ends in {' or '.join(SUBTYPES)}")
+    if output.suffix.lower() not in ENDINGS:
+        raise typer.BadParameter(f"{output}: expected a name that ends in {' or '.join(ENDINGS)}")
     if output.exists() and not overwrite:
         raise DeviceError(f"{output}: got a file that exists, expected none (--overwrite)")
     wanted: dict[str, Any] = {"stems": (), "mix": True} if stem == "mix" else {"stems": (stem,)}
-    wanted |= {**located(host, port, key), "identity": identity, "budget_s": math.inf}
+    wanted |= {**located(host, port, key), "identity": identity}
+    # A file does not mind what comes late, and is as long as the stream was.
+    wanted |= {"budget_s": math.inf, "fill_s": math.inf}
     with connect(feed=feed, **wanted) as client:
         n_samples = _record(client, output, seconds)
         counters = client.counters
@@ -75,23 +77,18 @@ def _record(client: Client, output: Path, seconds: float | None) -> int:
     import soundfile
 
     from stemd.errors import DeviceError, ProtocolError
+    from stemd.sinks.soundfiles import TrackFile
 
     end = _End()
     samplerate = client.samplerate
-    limit = WAV_MAX_BYTES // 8  # stereo float32
-    left = min(limit, limit if seconds is None else round(seconds * samplerate))
-    unfinished = output.with_name(f".{output.name}.unfinished-{os.getpid()}")
+    left = sys.maxsize if seconds is None else round(seconds * samplerate)
+    ending = output.suffix.lower()
+    unfinished = output.with_name(f".{output.stem}.unfinished-{os.getpid()}{ending}")
     written = 0
     heard_s = time.monotonic()
     try:
-        with soundfile.SoundFile(
-            str(unfinished),
-            "w",
-            samplerate,
-            2,
-            SUBTYPES[output.suffix.lower()],
-            format=output.suffix[1:].upper(),
-        ) as file:
+        unfinished.unlink(missing_ok=True)  # of a process that had our id and was killed
+        with contextlib.closing(TrackFile(unfinished, samplerate, None)) as file:
             while written < left and not end.asked:
                 block = client.read_block(timeout_s=0.1)
                 if block is None:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
+from stemd.cli.tap import _record
 from stemd.errors import EXIT_DEVICE, EXIT_FAILED
 from stemd.processors.catalogue import DEFAULT_MODELS
-from stemd.spec import SOURCES
+from stemd.spec import SOURCES, STEMS
+from stemd.wire import topics
+from tests.sinks.support import SPEC, make_hop, mini_daemon
 
 from .conftest import command, stemd
+
+
+@pytest.fixture
+def keep_signals():
+    """Give back what a command in this process took."""
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for one, handler in kept.items():
+        signal.signal(one, handler)
 
 
 def tap(daemon, *arguments):
@@ -53,6 +67,45 @@ def test_tap_keeps_what_it_has_when_it_is_ended(daemon, tmp_path):
     assert soundfile.info(path).subtype == "PCM_24"
     assert soundfile.info(path).frames > 0
     assert "of drums" in said
+
+
+def test_what_tap_lost_is_silence_however_long(tmp_path):
+    path = tmp_path / "x.wav"
+    first, last = make_hop(0), make_hop(400)  # two seconds later
+    m = SPEC.hop_length
+    n_samples = 401 * m
+    seconds = n_samples / SPEC.samplerate
+    with mini_daemon() as daemon:
+        process = subprocess.Popen(
+            command("tap", "bass", "-o", path, "--port", daemon.control_port, "--seconds", seconds),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        daemon.wait_for_topic(topics.audio("main", "bass"))
+        daemon.send(first, last)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert f"{399 * m} samples filled, 0 lost" in said
+    samples, _ = soundfile.read(path, dtype="float32")
+    assert len(samples) == n_samples
+    bass = STEMS.index("bass")
+    np.testing.assert_array_equal(samples[:m].T, first["stems"][0, bass])
+    np.testing.assert_array_equal(samples[-m:].T, last["stems"][0, bass])
+    assert not samples[m:-m].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_tap_goes_on_for_longer_than_a_wav_can_count(tmp_path, ending, keep_signals):
+    if shutil.disk_usage(tmp_path).free < 6e9:
+        pytest.skip("needs 6 GB of disk")
+    path = tmp_path / f"long.{ending}"
+    block = SimpleNamespace(
+        samplerate=48_000, mix=None, stems=np.zeros((1, 2, 1_000_000), np.float32)
+    )
+    hours = SimpleNamespace(samplerate=48_000, read_block=lambda timeout_s: block)
+    assert _record(hours, path, 540e6 / 48_000) == 540_000_000  # 3 h 07 min 30 s
+    assert soundfile.info(path).frames == 540_000_000
 
 
 def test_tap_does_not_overwrite(daemon, tmp_path):
