@@ -66,7 +66,7 @@ def _watch(client: Client, once: bool) -> None:
 
     screen = console()
     meters = Meters(1)
-    status, asked_s = client.status(), time.monotonic()
+    status, asked_s = _status_of_feed(client), time.monotonic()
     with Live(console=screen, auto_refresh=False) as live:
         while True:
             _hear(client, meters, time.monotonic() + PICTURE_S)
@@ -74,12 +74,12 @@ def _watch(client: Client, once: bool) -> None:
             if now_s - asked_s >= STATUS_S:
                 asked_s = now_s
                 try:
-                    status = client.status()
+                    status = _status_of_feed(client)
                 except ProtocolError as error:
                     status = {**status, "state": "GONE", "reason": str(error)}
             meters.fall(now_s)
             live.update(
-                picture(_of_feed(status, client), meters, _about(client), now_s, screen.width),
+                picture(status, meters, _about(client), now_s, screen.width),
                 refresh=True,
             )
             if once:
@@ -94,9 +94,15 @@ def _hear(client: Client, meters: Any, until_s: float) -> None:
             meters.hear_source(0, SOURCES.index(row.source), row.values, time.monotonic())
 
 
-def _of_feed(status: dict[str, Any], client: Client) -> dict[str, Any]:
-    """The status with the knobs of the watched feed alone."""
-    feed = list(client.info["feeds"]).index(client.feed)
+def _status_of_feed(client: Client) -> dict[str, Any]:
+    """The status now, with the knobs of the watched feed alone."""
+    from stemd.errors import ProtocolError
+
+    # Asked each time, or another daemon in the place of the first would be read by the old names.
+    feeds, status = list(client.control("hello")["feeds"]), client.status()
+    if client.feed not in feeds or len(feeds) != len(status["mixer"]["bypass"]):
+        raise ProtocolError(f"feed: got {', '.join(feeds)}, expected {client.feed} among them")
+    feed = feeds.index(client.feed)
     knobs = {
         name: value[feed : feed + 1] if isinstance(value, list) else value
         for name, value in status["mixer"].items()

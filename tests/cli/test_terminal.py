@@ -132,3 +132,32 @@ def test_monitor_waits_for_a_daemon_that_went_away(run_command):
         assert "Traceback" not in watching.shown
     finally:
         watching.close()
+
+
+def test_monitor_waits_for_a_feed_that_went_away(run_command):
+    ports = port_overrides()
+
+    def begin(*names):
+        feeds = ",".join(f'{{name="{name}", channels=[1]}}' for name in names)
+        running = run_command("--set", "source.kind=tone", "--set", f"feed=[{feeds}]", ports=ports)
+        running.until_running()
+        return running
+
+    def stop(running):
+        running.process.terminate()
+        running.process.communicate(timeout=20)
+
+    daemon = begin("desk", "choir")
+    watching = Terminal("monitor", "--feed", "choir", "--port", ports[1])
+    try:
+        watching.until("RUNNING", 10)
+        stop(daemon)
+        daemon = begin("stage")
+        watching.until("feed: got stage, expected choir among them", 15)
+        stop(daemon)
+        begin("choir")
+        watching.until("RUNNING", 15)
+        watching.until("█", 10)
+        assert "Traceback" not in watching.shown
+    finally:
+        watching.close()
