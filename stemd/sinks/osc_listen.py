@@ -142,7 +142,11 @@ class OscListeners:
                 one.left += one.protocol.send(RejectConnection(status_code=403))
                 one.over = True
         elif isinstance(event, Ping):
-            one.left += one.protocol.send(event.response())
+            if len(one.left) < MAX_PENDING_BYTES:
+                one.left += one.protocol.send(event.response())
+            else:  # who asks on and on and does not read the answers
+                one.left.clear()
+                one.over = True
         elif isinstance(event, CloseConnection):
             one.left += one.protocol.send(event.response())
             one.over = True

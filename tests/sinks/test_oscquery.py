@@ -15,6 +15,7 @@ from wsproto.events import (
     AcceptConnection,
     BytesMessage,
     CloseConnection,
+    Ping,
     RejectConnection,
     Request,
     TextMessage,
@@ -282,6 +283,28 @@ def test_who_does_not_read_costs_a_bounded_buffer(sink, listener):
             break
     assert sink._listeners.dropped
     assert all(len(one.left) <= MAX_PENDING_BYTES + 64 for one in sink._listeners._all)
+
+
+def test_who_pings_and_does_not_read_costs_a_bounded_buffer(sink):
+    # Not TCP: it stalls by itself when one side reads nothing.
+    server, client = socket.socketpair()
+    server.setblocking(False)
+    client.settimeout(PATIENCE_S)
+    protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    listeners, most = sink._listeners, 0
+    with contextlib.closing(client):
+        listeners.take(server, protocol.send(Request("127.0.0.1", "/")))
+        listeners.service()
+        protocol.receive_data(client.recv(4096))
+        assert isinstance(next(protocol.events()), AcceptConnection)
+        for _ in range(10_000):
+            client.sendall(protocol.send(Ping(b"x" * 125)))
+            listeners.service()
+            if not len(listeners):
+                break
+            most = max(most, len(listeners._all[0].left))
+    assert 0 < most <= MAX_PENDING_BYTES + 128
+    assert not len(listeners)
 
 
 @pytest.mark.parametrize(
