@@ -66,6 +66,9 @@ def run(
     if profile is not None:
         changes.append(f'profile="{profile}"')
     if model is not None:
+        if model.endswith(".onnx"):
+            # Where it was typed, as every command takes it; what the file names lies beside it.
+            model = os.path.abspath(os.path.expanduser(model))
         changes.append(f"model.name={json.dumps(model)}")  # JSON's strings are TOML's
     if inserts:
         changes.append("inserts.enabled=true")

@@ -51,6 +51,13 @@ def test_a_model_that_is_none(run_command):
     assert "got 'nobody'" in said
 
 
+def test_a_model_file_is_where_the_command_was_typed(run_command, tmp_path):
+    path = tmp_path / "stemd.toml"
+    path.write_text('[source]\nkind = "tone"\n')
+    running = run_command("-c", path, "--model", "models/band_live.onnx")
+    assert running.until_running()["separate"]["model"] == "band_live"
+
+
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_ends_in_order(run_command, order):
     running = run_command("--set", "source.kind=tone")
