@@ -196,10 +196,10 @@ def reaper_of(tracks: Sequence[Track], samplerate: int) -> str:
         f"  SAMPLERATE {samplerate} 1 0",
         f"  TEMPO {TEMPO_BPM} 4 4",
     ]
+    twice = _heard_twice(tracks)
     for track in tracks:
-        # The input is there to compare; with the stems it would sound twice.
-        mute = int(track.name.endswith(SOURCES[0]) and len(tracks) > 1)
-        lines += ["  <TRACK", f'    NAME "{track.name}"', f"    MUTESOLO {mute} 0 0"]
+        mute = track.name in twice
+        lines += ["  <TRACK", f'    NAME "{track.name}"', f"    MUTESOLO {mute:d} 0 0"]
         for part in track.parts:
             kind = "FLAC" if part.name.endswith(".flac") else "WAVE"
             lines += [
@@ -215,6 +215,13 @@ def reaper_of(tracks: Sequence[Track], samplerate: int) -> str:
             ]
         lines.append("  >")
     return "\n".join([*lines, ">", ""])
+
+
+def _heard_twice(tracks: Sequence[Track]) -> set[str]:
+    """Inputs beside stems of theirs: there to compare, and muted."""
+    names, (mix, *stems) = {track.name for track in tracks}, SOURCES
+    feeds = [name.removesuffix(mix) for name in names if name.endswith(mix)]
+    return {feed + mix for feed in feeds if names & {feed + stem for stem in stems}}
 
 
 def dawproject_of(
@@ -244,10 +251,11 @@ def dawproject_of(
     part(master, "Channel", id="master", role="master", audioChannels=2)
     arrangement = part(project, "Arrangement", id="arrangement")
     lanes = part(arrangement, "Lanes", id="lanes", timeUnit="seconds")
+    twice = _heard_twice(tracks)
     for i, track in enumerate(tracks):
         one = part(structure, "Track", id=f"t{i}", contentType="audio", loaded=True,
                    name=track.name)  # fmt: skip
-        channel(one, track.name.endswith(SOURCES[0]) and len(tracks) > 1)
+        channel(one, track.name in twice)
         lane = part(lanes, "Lanes", id=f"i{next(ids)}", track=f"t{i}")
         clips = part(lane, "Clips", id=f"i{next(ids)}")
         for file in track.parts:

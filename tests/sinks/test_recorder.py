@@ -339,6 +339,38 @@ def test_the_reaper_project_has_each_file_in_its_place(tmp_path: Path) -> None:
             assert float(facts["LENGTH"]) == pytest.approx(frames / 48_000)
 
 
+@pytest.mark.parametrize(
+    ("feeds", "stems", "muted"),
+    [
+        (1, ["mix", "bass"], {"mix"}),
+        (2, ["mix", "bass"], {"desk-mix", "choir-mix"}),
+        (1, ["mix"], set()),
+        (2, ["mix"], set()),
+        (2, ["bass", "other"], set()),
+    ],
+)
+def test_an_input_is_muted_only_beside_its_stems(
+    tmp_path: Path, feeds: int, stems: list[str], muted: set[str]
+) -> None:
+    names = ["desk", "choir"][:feeds]
+    table = {"directory": str(tmp_path), "stems": stems}
+    config = build_config({"feed": [{"name": name} for name in names], "record": table})
+    recorder = Recorder(config, config.spec, hop := make_hop(0, config.spec))
+    recorder.write(hop)
+    recorder.close()
+    assert finish_take(recorder.directory)
+    tracks = {f"{name}-{stem}" if feeds > 1 else stem for name in names for stem in stems}
+    (project,) = blocks((recorder.directory / "take.rpp").read_text())
+    found = {part[1]: part[2] for part in project if isinstance(part, list)}
+    assert found == {f'NAME "{name}"': f"MUTESOLO {name in muted:d} 0 0" for name in tracks}
+    with zipfile.ZipFile(recorder.directory / "take.dawproject") as archive:
+        project = xml.fromstring(archive.read("project.xml"))
+    mutes = {one.get("name"): one.find("Channel/Mute") for one in project.iter("Track")}
+    assert {n: m.get("value") for n, m in mutes.items() if m is not None} == {
+        name: str(name in muted).lower() for name in tracks
+    }
+
+
 def test_the_dawproject_names_files_and_holds_notes(tmp_path: Path) -> None:
     folder = record(tmp_path, musical())
     with zipfile.ZipFile(folder / "take.dawproject") as archive:
