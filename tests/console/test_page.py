@@ -130,19 +130,45 @@ def test_faders_follow_hands_and_other_clients(page, console):
     page.until(f"{fader}.valueAsNumber === 0")
 
 
-def test_keys_mute_and_bypass(page):
-    def strike(code, key):
-        page.ask("Input.dispatchKeyEvent", type="keyDown", code=code, key=key)
-        page.ask("Input.dispatchKeyEvent", type="keyUp", code=code, key=key)
+DRUMS_MUTED = "stemd.mixer().feeds.main.stems.drums.mute"
+BYPASSED = "stemd.mixer().feeds.main.bypass"
 
-    for code, key, what in (
-        ("Digit2", "2", "stemd.mixer().feeds.main.stems.drums.mute"),
-        ("KeyB", "b", "stemd.mixer().feeds.main.bypass"),
-    ):
-        strike(code, key)
+
+def down(page, code, key, again=False):
+    """Press a key, or hold it on until the system repeats it."""
+    page.ask("Input.dispatchKeyEvent", type="keyDown", code=code, key=key, autoRepeat=again)
+
+
+def strike(page, code, key):
+    """Press a key and let it go."""
+    down(page, code, key)
+    page.ask("Input.dispatchKeyEvent", type="keyUp", code=code, key=key)
+
+
+def test_keys_mute_and_bypass(page):
+    for code, key, what in (("Digit2", "2", DRUMS_MUTED), ("KeyB", "b", BYPASSED)):
+        strike(page, code, key)
         page.until(f"{what} === true")
-        strike(code, key)
+        strike(page, code, key)
         page.until(f"{what} === false")
+
+
+def test_a_held_key_is_struck_once(page):
+    """What comes of a key has come when a later key's work is seen: orders keep their order."""
+    down(page, "Escape", "Escape")
+    for _ in range(3):
+        down(page, "Escape", "Escape", again=True)
+    strike(page, "Digit2", "2")
+    page.until(f"{DRUMS_MUTED} === true")
+    assert page.value(BYPASSED) is False  # one Escape is no Panic, however long it lasts
+    down(page, "KeyB", "b")
+    page.until(f"{BYPASSED} === true")
+    down(page, "KeyB", "b", again=True)
+    strike(page, "Digit2", "2")
+    page.until(f"{DRUMS_MUTED} === false")
+    assert page.value(BYPASSED) is True
+    strike(page, "KeyB", "b")
+    page.until(f"{BYPASSED} === false")
 
 
 def test_a_stem_is_heard_in_the_browser(page, console):

@@ -337,7 +337,9 @@ function door() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  // A key that is held is struck once: Escape, too, which twice is Panic.
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.target.closest("input:not([type=range]), select, textarea")) return;
   const number = "1234".indexOf(event.code.replace("Digit", ""));
   if (event.code.startsWith("Digit") && number >= 0) lanes[number + 1]?.press(event.shiftKey ? "solo" : "mute");
