@@ -235,3 +235,33 @@ def test_a_token_is_asked_for_and_remembered(locked, tmp_path):
         page.until("stemd.pictures() > 3")
         page.open(locked.url)
         page.until("window.stemd && stemd.pictures() > 3")
+
+
+def test_the_input_that_was_confirmed_is_asked_for(console, tmp_path):
+    """Although the list of devices comes, and the options with it, while the page asks."""
+    with browser(tmp_path, OFFLINE, size="800,600") as page:
+        page.open(console.url)
+        page.until("window.stemd && stemd.pictures() > 3")
+        page.value(
+            "stemd.asked = []; stemd.link.ask = (fields) => fields.op === 'devices'"
+            " ? new Promise((resolve) => { stemd.list = resolve })"
+            " : (stemd.asked.push(fields), Promise.resolve({ text: '' }));"
+            "stemd.select = document.getElementById('device');"
+            "stemd.select.dispatchEvent(new Event('focus'));"
+            "const demo = [...stemd.select.options].find((one) => one.text === 'demo loop');"
+            "stemd.select.value = stemd.chosen = demo.value;"
+            "stemd.select.dispatchEvent(new Event('change'))"
+        )
+        page.until("document.getElementById('ask').open")
+        assert "demo loop" in page.value("document.getElementById('ask-title').textContent")
+        page.value(
+            "stemd.list({ devices: [{ name: 'A', host_api: 'JACK', max_input_channels: 2 }] })"
+        )
+        page.until("[...stemd.select.options].some((one) => one.text === 'A (JACK)')")
+        page.value("document.querySelector('#ask [value=yes]').click()")
+        page.until("stemd.asked.length")
+        assert page.value("stemd.asked") == [
+            {"op": "device", "kind": "demo", "host_api": "", "name": ""}
+        ]
+        assert page.until("stemd.select.value") == page.value("stemd.chosen")
+        assert page.complaints == []

@@ -255,13 +255,13 @@ const ANEW = "The stream starts anew: some seconds without stems, on every outpu
 const COSTS = { model: "It is loaded beside the one that plays, then faded over.", profile: ANEW, device: ANEW };
 
 function picks(id, what, request) {
-  find(id).onchange = async ({ target }) => {
-    const text = target.selectedOptions[0].text;
-    if (await sure(`Change the ${what} to ${text}?`, COSTS[id])) {
-      if (!(await order(request(target.value), `changing to ${text}`))) target.value = target.dataset.value;
-    } else {
-      target.value = target.dataset.value;
-    }
+  const select = find(id);
+  select.onchange = async () => {
+    // Now: while we ask, the options may come anew, and with them what was selected before.
+    const { value } = select;
+    const { text } = select.selectedOptions[0];
+    const done = (await sure(`Change the ${what} to ${text}?`, COSTS[id])) && (await order(request(value), `changing to ${text}`));
+    select.value = done ? value : select.dataset.value;
   };
 }
 picks("model", "model", (name) => ({ op: "model", name }));
