@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import stemd.client
+from stemd.processors.catalogue import find_model
 from stemd.spec import STEMS
 from tests.bridge.browser import OFFLINE, browser
 from tests.device.conftest import port_overrides
@@ -264,4 +268,56 @@ def test_the_input_that_was_confirmed_is_asked_for(console, tmp_path):
             {"op": "device", "kind": "demo", "host_api": "", "name": ""}
         ]
         assert page.until("stemd.select.value") == page.value("stemd.chosen")
+        assert page.complaints == []
+
+
+def copied_model(folder: Path) -> Path:
+    """The default model under the name `other`."""
+    path = find_model("default", "live")
+    shutil.copy(path, folder / "other.onnx")
+    card = json.loads(path.with_suffix(".json").read_text())
+    (folder / "other.json").write_text(json.dumps({**card, "name": "other"}))
+    return folder / "other.onnx"
+
+
+def test_pickers_say_what_there_is_and_what_runs(sweep, tmp_path):
+    other = copied_model(tmp_path)
+    more = f'model.name="{other}"', "preset={quiet={gain_db={bass=-20.0}}}"
+    pick = (
+        "stemd.select.value = '{}'; stemd.select.dispatchEvent(new Event('change'));"
+        "document.querySelector('#ask [value={}]').click()"
+    )
+    with (
+        browser(tmp_path / "browser", OFFLINE, size="800,600") as page,
+        served(sweep, *more) as ours,
+    ):
+
+        def open_page():
+            page.open(ours.url)
+            page.until("window.stemd && stemd.pictures() > 3")
+            page.value("stemd.select = document.getElementById('model')")
+
+        def seen(expression):
+            """Wait while the daemon prints a line a second, or it waits for who reads them."""
+            assert any(page.value(expression) or not ours.running.next_status() for _ in range(120))
+
+        open_page()
+        assert page.value("document.getElementById('preset-field').checkVisibility()")
+        page.value(
+            "const preset = document.getElementById('preset'); preset.value = 'quiet';"
+            "preset.dispatchEvent(new Event('change'))"
+        )
+        page.until("stemd.mixer().feeds.main.stems.bass.gain_db === -20")
+        assert page.value("stemd.state().model") == "other"
+        assert page.value("stemd.select.value") == str(other)
+        page.value(pick.format("band_live", "yes"))
+        seen("document.getElementById('toast').textContent === 'reloading'")
+        # Who then leaves it at that goes back to what was asked for.
+        page.value(pick.format("band_tight", "no"))
+        page.until("stemd.select.value !== 'band_tight'")
+        assert page.value("stemd.select.value") == "band_live"
+        seen("stemd.state().model === 'band_live'")
+        assert page.value("stemd.select.value") == "band_live"
+        open_page()
+        assert page.value("stemd.select.value") == "band_live"
         assert page.complaints == []

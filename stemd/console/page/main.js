@@ -20,6 +20,7 @@ let lanes = [];
 let feed = "";
 let mixer = null;
 let state = null;
+let running = ""; // the model, as last told
 let heard = ""; // the source that is listened to
 let beats = 0;
 let beatAt = 0;
@@ -47,10 +48,13 @@ const takes = {
     state = message;
     vitals(state, link.state === "open");
     panel.state(state);
+    if (state.model !== running) runs(state.model);
     knobs();
   },
   mixer(message) {
+    const same = String(mixer?.presets) === String(message.presets);
     mixer = message;
+    if (!same) presets();
     knobs();
   },
   history: (message) => panel.history(message.row),
@@ -218,15 +222,29 @@ function options(select, entries, value) {
   select.dataset.value = select.value;
 }
 
+function choose(select, value) {
+  select.value = select.dataset.value = value;
+}
+
 function pickers() {
   const released = hello.models.map((name) => [name, name]);
   if (!hello.models.includes(hello.model)) released.unshift([hello.model, hello.model === "default" ? "default of the profile" : hello.model]);
   options(find("model"), released, hello.model);
+  running = "";
   options(find("profile"), hello.profiles.map((name) => [name, name]), hello.profile);
   devices([]);
-  const presets = mixer?.presets ?? [];
-  find("preset-field").hidden = !presets.length;
-  options(find("preset"), [["", "recall …"], ...presets.map((name) => [name, name])], "");
+}
+
+// What hello says of the model is what the console's process began with; another may have taken over.
+function runs(model) {
+  running = model;
+  if (hello?.models.includes(model)) choose(find("model"), model);
+}
+
+function presets() {
+  const names = mixer.presets;
+  find("preset-field").hidden = !names.length;
+  options(find("preset"), [["", "recall …"], ...names.map((name) => [name, name])], "");
 }
 
 function devices(found) {
@@ -261,7 +279,7 @@ function picks(id, what, request) {
     const { value } = select;
     const { text } = select.selectedOptions[0];
     const done = (await sure(`Change the ${what} to ${text}?`, COSTS[id])) && (await order(request(value), `changing to ${text}`));
-    select.value = done ? value : select.dataset.value;
+    choose(select, done ? value : select.dataset.value);
   };
 }
 picks("model", "model", (name) => ({ op: "model", name }));
