@@ -42,13 +42,13 @@ class Console:
         return self.running.control_port
 
 
-def write_sweep(path: Path) -> None:
+def write_sweep(path: Path, rate: int = RATE) -> None:
     """Up from LOW_HZ to HIGH_HZ, equally long in each octave; left is louder than right."""
-    t = np.arange(round(SWEEP_S * RATE)) / RATE
+    t = np.arange(round(SWEEP_S * rate)) / rate
     octaves = np.log(HIGH_HZ / LOW_HZ)
     phase = 2 * np.pi * LOW_HZ * SWEEP_S / octaves * (np.exp(t / SWEEP_S * octaves) - 1)
     gains = 10 ** (np.array([LEFT_DB, RIGHT_DB]) / 20)
-    soundfile.write(path, np.sin(phase)[:, None] * gains, RATE, subtype="FLOAT")
+    soundfile.write(path, np.sin(phase)[:, None] * gains, rate, subtype="FLOAT")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tests.bridge.browser import OFFLINE, browser
 from tests.device.conftest import port_overrides
 from tests.sinks.support import free_port
 
-from .conftest import LEFT_DB, RIGHT_DB, TOKEN, served
+from .conftest import LEFT_DB, RIGHT_DB, TOKEN, served, write_sweep
 
 NOISE = "--autoplay-policy=no-user-gesture-required"
 # Of each column of a lane's canvas its brightest row, 0 at the bottom, 1 at the top; -1: dark.
@@ -221,6 +221,29 @@ def test_the_page_survives_a_new_daemon(sweep, tmp_path):
             page.until(f"stemd.pictures() > {seen} + 10")
             page.until("document.getElementById('state').textContent === 'RUNNING'")
             page.until("document.getElementById('gone').hidden")
+        assert page.complaints == []
+
+
+def test_what_is_heard_follows_the_rate_of_the_stream(sweep, tmp_path):
+    port, ports = free_port(), port_overrides()
+    path = tmp_path / "slower.wav"
+    write_sweep(path, rate=44_100)
+    slower = f'source={{kind="file", path="{path}", loop=true}}'
+    listen = "document.querySelector('[data-source=mix] .listen')"
+    with browser(tmp_path / "browser", OFFLINE, NOISE, size="800,600") as page:
+        with served(sweep, port=port, ports=ports) as first:
+            page.open(first.url)
+            page.until("window.stemd && stemd.pictures() > 3")
+            page.value(f"{listen}.click()")
+            page.until("document.getElementById('ear-health').textContent.includes('waiting')")
+            assert page.value("stemd.ear.rate") == 48_000
+        page.until("document.body.dataset.link === 'gone'")
+        with served(slower, port=port, ports=ports):
+            page.until("stemd.ear.rate === 44100")
+            hears = "({ detail }) => { stemd.waiting = detail.waiting_ms; }"
+            page.value(f"stemd.ear.addEventListener('health', {hears})")
+            page.until("stemd.waiting > 0")
+            page.until(f"{listen}.ariaPressed === 'true'")
         assert page.complaints == []
 
 

@@ -12,7 +12,12 @@ export class Ear extends EventTarget {
   #playAt = 0;
   gaps = 0;
 
-  // Only from a click: browsers let no page make noise by itself.
+  // What is played, in samples per second; 0: nothing.
+  get rate() {
+    return this.#context?.sampleRate ?? 0;
+  }
+
+  // First from a click: browsers let no page make noise by itself.
   async start(rate, db) {
     await this.stop();
     this.#rate = rate;

@@ -32,6 +32,7 @@ let escapedAt = 0;
 const takes = {
   hello(message) {
     const same = hello && ["feeds", "bands_hz", "sources"].every((key) => String(hello[key]) === String(message[key]));
+    const rate = hello?.samplerate;
     hello = message;
     if (!hello.feeds.includes(feed)) feed = hello.feeds[0];
     if (!same) {
@@ -42,6 +43,7 @@ const takes = {
     link.keep({ op: "watch", feed });
     pickers();
     panel.hello(hello);
+    if (heard && hello.samplerate !== rate) sound();
     beats = 0;
   },
   state(message) {
@@ -163,10 +165,14 @@ function turn(fields) {
 }
 
 async function listen(source) {
-  const wanted = heard === source ? "" : source;
-  heard = wanted;
-  link.keep({ op: "listen", feed, source: wanted });
-  if (wanted) {
+  heard = heard === source ? "" : source;
+  link.keep({ op: "listen", feed, source: heard });
+  await sound();
+}
+
+// Play what is listened to, at the rate of the stream, or nothing.
+async function sound() {
+  if (heard) {
     try {
       await ear.start(hello.samplerate, find("ear-volume").valueAsNumber);
     } catch (error) {
