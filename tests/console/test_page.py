@@ -18,6 +18,7 @@ from tests.device.conftest import port_overrides
 from tests.sinks.support import free_port
 
 from .conftest import LEFT_DB, RIGHT_DB, TOKEN, served, write_sweep
+from .relay import relay
 
 NOISE = "--autoplay-policy=no-user-gesture-required"
 # Of each column of a lane's canvas its brightest row, 0 at the bottom, 1 at the top; -1: dark.
@@ -221,6 +222,19 @@ def test_the_page_survives_a_new_daemon(sweep, tmp_path):
             page.until(f"stemd.pictures() > {seen} + 10")
             page.until("document.getElementById('state').textContent === 'RUNNING'")
             page.until("document.getElementById('gone').hidden")
+        assert page.complaints == []
+
+
+def test_the_page_comes_back_when_a_connection_fell_silent(console, tmp_path):
+    """Nothing is closed: neither its websocket, nor what it would fetch anything over again."""
+    with relay(console.port) as path, browser(tmp_path, OFFLINE, size="800,600") as page:
+        page.open(f"http://127.0.0.1:{path.port}/")
+        page.until("window.stemd && stemd.pictures() > 5")
+        assert path.cut() > 0
+        page.until("document.body.dataset.link === 'gone'")
+        seen = page.value("stemd.pictures()")
+        page.until(f"stemd.pictures() > {seen} + 10")
+        page.until("document.getElementById('gone').hidden")
         assert page.complaints == []
 
 

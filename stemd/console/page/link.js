@@ -2,6 +2,7 @@
 
 const PAUSES_MS = [200, 400, 800, 1500];
 const SILENCE_MS = 3000; // the daemon says something every half second
+const DEAD_MS = 6000; // nobody tells us of a cable that was pulled or a daemon's machine that fell
 
 export const PICTURE = 1;
 export const AUDIO = 2;
@@ -26,7 +27,7 @@ export class Link extends EventTarget {
   async open() {
     let session = null;
     try {
-      session = await (await fetch("session", { cache: "no-store" })).json();
+      session = await (await fetch("session", { cache: "no-store", signal: AbortSignal.timeout(SILENCE_MS) })).json();
     } catch {
       return this.#lost();
     }
@@ -45,6 +46,7 @@ export class Link extends EventTarget {
       if (this.#socket === socket) this.#lost();
     };
     this.#socket = socket;
+    this.#heardAt = performance.now(); // nor may it take for ever to open
   }
 
   // Ask the daemon; the answer is an object, an error its sentence.
@@ -89,6 +91,7 @@ export class Link extends EventTarget {
   }
 
   #lost() {
+    this.#socket?.close(); // what it still says is of no interest, nor when it has ended
     this.#socket = null;
     for (const { reject } of this.#waiting.values()) reject(new Error("the daemon is gone"));
     this.#waiting.clear();
@@ -97,8 +100,9 @@ export class Link extends EventTarget {
   }
 
   #watch() {
-    const silent = performance.now() - this.#heardAt > SILENCE_MS;
-    if (this.state === "open" && silent) this.#become("gone");
+    const silent = performance.now() - this.#heardAt;
+    if (this.state === "open" && silent > SILENCE_MS) this.#become("gone");
+    if (this.#socket && silent > DEAD_MS) this.#lost();
   }
 
   #become(state) {
