@@ -72,7 +72,7 @@ class HopSeparator:
         hops refused because a mask was NaN or infinite (these count as late too).
     late, dry, fading : (b,) bool
         Of the newest hop: its masks were not in time; some or all of it is dry; the fade between
-        dry and separated moved, so a rise in a stem is no onset.
+        dry and separated, or from one model to another, moved, so a rise in a stem is no onset.
 
     Latency:  hop_length samples from `process`'s input to its output.  Collecting the hop takes
               another hop_length, and the sum of both is `spec.latency`, which is published.
@@ -163,6 +163,7 @@ class HopSeparator:
             not numbers.
         """
         arrived = self._arrived
+        crossing = self._crossing > 0
         if masks is None or model is None:
             arrived.fill(False)
         else:
@@ -183,6 +184,8 @@ class HopSeparator:
                 for feed in np.flatnonzero(~arrived):
                     model.reset(int(feed))  # a NaN in a recurrent state stays for ever
         self._fade_on(model)
+        if crossing:  # only now: the flags have just been written anew
+            self.fading |= arrived
 
     def _may_rest(self, hop: Float32Array) -> bool:
         """Silence, and the masks of the hop before were there: none are on their way."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stemd.processors.onset import SEAM_MS, band_edges, leakage
-from stemd.spec import FEATURES, PROFILES, SOURCES
+from stemd.spec import DRUMS, FEATURES, PROFILES, SOURCES
 
 from .support import FixedMasks, Run, spec_of, stereo
 
@@ -180,6 +180,25 @@ def test_fallback_to_dry_and_back_is_no_onset(profile):
     early = int(0.2 * 48000 / spec.hop_length)
     for source in SOURCES:
         assert result.feature("onset", source)[early:].sum() == 0
+
+
+def test_another_model_makes_no_onset_and_no_hit(profile):
+    """Its masks may let a stem rise from nothing to all there is."""
+    spec = spec_of(profile)
+    swapped = 48000 // spec.hop_length
+
+    def before_hop(hop, result):
+        if hop == swapped:
+            result.separator.cross_fade()
+            result.separator.model = FixedMasks.one(spec, stem)
+
+    audio = stereo(tone(440, 2.0, partials=6))
+    for stem in ("other", "drums"):
+        result = Run(audio, spec, FixedMasks.one(spec, "vocals"), before_hop=before_hop)
+        assert result.feature("rms", stem)[-1] > 0.1
+        for name in ("onset", *DRUMS):
+            found = result.features[swapped:, :, FEATURES.index(name)]
+            assert not found.any(), (stem, name)
 
 
 def test_bands_cover_the_range_without_overlap(profile):
