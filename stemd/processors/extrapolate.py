@@ -81,7 +81,8 @@ class Extrapolator:
 
     def conceal(self, n: int) -> Float32Array:
         """The next `n` samples of a hole, (n, c) float32."""
-        if not self._invented:
+        if not self._invented or self._faded:  # or on the way back from the hole before
+            self._invented = 0
             self._period = self._find_period()
         self._faded = 0
         at = self._invented + np.arange(n + 1)

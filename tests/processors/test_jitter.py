@@ -222,6 +222,33 @@ def test_a_long_hole_becomes_silence_after_25_ms_without_a_click():
     assert np.abs(np.diff(back[:, 0])).max() < 0.02
 
 
+@pytest.mark.parametrize("first", [N, 1440])
+def test_another_hole_before_the_way_back_is_over_does_not_click(first):
+    t = np.arange(RATE // 2)
+    tone = np.stack([0.5 * np.sin(2 * np.pi * 220 * t / RATE)] * 2, axis=1).astype(np.float32)
+    ours = Extrapolator(RATE, 2)
+    heard, at = [], 0
+
+    def play(n, lose=False):
+        nonlocal at
+        block = tone[at : at + n].copy()
+        at += n
+        if lose:
+            block = ours.conceal(n)
+        else:
+            ours.process(block)
+        heard.append(block)
+
+    for _ in range(20):
+        play(480)
+    play(first, lose=True)
+    play(N)  # 5 ms would be 240
+    play(480, lose=True)
+    play(960)
+    made = np.concatenate(heard)
+    assert np.abs(np.diff(made, axis=0)).max() < 2 * np.abs(np.diff(tone, axis=0)).max()
+
+
 @pytest.mark.parametrize("n", [1, 8, 100, 2000])
 def test_holes_of_any_length_at_any_time_are_finite_and_as_long(n):
     ours = Extrapolator(RATE, 3)
