@@ -57,7 +57,7 @@ class Intake:
     forget : bool
         True for the hop before which the separator must be reset.
     seams : int
-        A bit for each feed of which the source invented a part of that hop.
+        A bit for each feed of which a part of that hop was invented, by the source or here.
     """
 
     def __init__(
@@ -184,6 +184,7 @@ class Intake:
             self._seams[feed].conceal(self.hop[feed, :, self._fill : self._fill + n])
         self._fill += n
         self.flags |= FLAG_CONCEALED
+        self.seams |= (1 << len(self._channels)) - 1
         self._section["concealed"] += n
 
     def _enter(self, block: Any) -> bool:
