@@ -71,6 +71,14 @@ class Features:
         self.onset.mute(feed)
         self.drums.mute(feed)
 
+    def forget(self, feed: int | None = None) -> None:
+        """Forget one feed's past, or every feed's, in a stream that goes on; counts do, too."""
+        running = [processor.counts for processor in (self.onset, self.notes, self.tempo)]
+        kept = [counts.copy() for counts in running]
+        self.reset(feed)
+        for counts, before in zip(running, kept, strict=True):
+            counts[:] = before
+
     def reset(self, feed: int | None = None) -> None:
         """Forget one feed's past, or every feed's; counts start again."""
         for processor in (

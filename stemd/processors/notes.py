@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
+from stemd.kernels.notes import COUNT as STATE_COUNT
 from stemd.kernels.notes import N_STATE, track_notes
 from stemd.processors.stft import Float32Array
 from stemd.spec import FEATURES, SOURCES, StreamSpec
@@ -84,6 +86,11 @@ class Notes:
             self._following,
             out,
         )
+
+    @property
+    def counts(self) -> npt.NDArray[np.float64]:
+        """(b, source), running: notes begun."""
+        return self._state[..., STATE_COUNT]
 
     def reset(self, feed: int | None = None) -> None:
         """Forget one feed's past and count, or every feed's; a note that sounded is over."""

@@ -110,6 +110,11 @@ class Onset:
         if found:
             self._locate(frames, masked_frames, out)
 
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """(b, source), running: onsets declared."""
+        return self._count
+
     def mute(self, feed: int) -> None:
         """A discontinuity lies in this feed's newest hop: declare nothing for the next 30 ms."""
         self._muted[feed] = self._seam_hops

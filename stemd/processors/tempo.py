@@ -169,6 +169,11 @@ class Tempo:
             out,
         )
 
+    @property
+    def counts(self) -> npt.NDArray[np.float64]:
+        """(b,), running: beats told."""
+        return self._pendulum[:, 2]
+
     def set_range(self, feed: int, low: float, high: float) -> None:
         """Seek the tempo between two, in bpm; kept within 40 .. 240, and at least 5 % apart."""
         low = min(max(low, SLOWEST_BPM), FASTEST_BPM / 1.05)

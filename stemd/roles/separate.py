@@ -214,7 +214,7 @@ class Pipeline:
         for feed in np.flatnonzero(network["admissions"] != self._admissions):
             if network["admissions"][feed] & 1:  # odd: somebody is there
                 self.separator.reset(int(feed))
-                self.features.reset(int(feed))
+                self.features.forget(int(feed))
         self._admissions[:] = network["admissions"]
         self._present.present = tuple(int(f) for f in np.flatnonzero(self._admissions & 1))
 
@@ -237,7 +237,7 @@ class Pipeline:
         self._attend()
         if intake.forget:
             self.separator.reset()
-            self.features.reset()
+            self.features.forget()
         if intake.flags & FLAG_DISCONTINUITY:
             for feed in range(self.spec.n_feeds):
                 self.features.seam(feed)

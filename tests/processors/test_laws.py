@@ -194,6 +194,19 @@ def test_reset_restores_all_state_to_the_bit(kind, spec):
         np.testing.assert_array_equal(chain(hop), wanted)
 
 
+def test_what_forgets_is_as_new_but_for_its_counts(spec):
+    hops = music(spec)
+    chain = FeaturesChain(spec)
+    first = np.array([chain(hop) for hop in hops])
+    chain.core.reset()
+    chain.processor.forget()
+    counted = [i for i, name in enumerate(FEATURES) if name.endswith("_count")]
+    assert first[-1, 0, 0, counted].any()
+    wanted = first.copy()
+    wanted[..., counted] += first[-1][..., counted]
+    np.testing.assert_array_equal([chain(hop) for hop in hops], wanted)
+
+
 LUFS, LUFS_FLOOR = FEATURES.index("lufs"), -120.0
 REMEMBERED = [  # through a silence: what was counted, and the beat, which may go on
     i for i, name in enumerate(FEATURES) if name.endswith("_count") or "tempo" in name

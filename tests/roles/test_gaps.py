@@ -1,4 +1,4 @@
-"""What the separator makes of holes in its input."""
+"""What the separator makes of holes in its input, and of a source that begins again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stemd.outbox import Outbox
 from stemd.ring import Ring
 from stemd.roles.links import Links
 from stemd.roles.separate import Pipeline
-from stemd.spec import FEATURES, StreamSpec
+from stemd.spec import FEATURES, SOURCES, StreamSpec
 from stemd.status import Status
 
 from ..processors.support import write_model
@@ -26,6 +26,7 @@ RATE = 48_000
 SPEC = StreamSpec.of("live", RATE)
 HOP = SPEC.hop_length
 START_NS = 10**18  # of the test's own clock, long after any deadline of a model
+COUNTS = [FEATURES.index(name) for name in ("onset_count", "note_count", "beat_count")]
 
 
 class Line:
@@ -66,6 +67,15 @@ class Line:
                 rows += self._hops()
         return np.array(rows)
 
+    def pause(self, seconds: float) -> Any:
+        """Nothing comes for a while; then the source is opened anew."""
+        rows = []
+        for _ in range(round(seconds * RATE / HOP)):
+            self._heard += HOP
+            rows += self._hops()
+        self.ring.begin_stream()
+        return np.array(rows)
+
     def _hops(self) -> list[Any]:
         rows = []
         while self.pipeline.step(self._now_ns()):
@@ -86,6 +96,13 @@ def tone(seconds: float) -> np.ndarray[Any, Any]:
     return np.asarray(0.3 * np.sum(partials, axis=0) * np.minimum(1.0, t / 0.05))
 
 
+def bursts(seconds: float) -> np.ndarray[Any, Any]:
+    """Two a second, at a pitch, struck."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    body = np.sin(2 * np.pi * 220 * t) + 0.5 * np.sin(2 * np.pi * 440 * t)
+    return np.asarray(0.3 * body * np.exp(-(t % 0.5) / 0.15) * np.minimum(1.0, t % 0.5 / 0.002))
+
+
 @pytest.mark.parametrize("lost_ms", [40, 100, 600])
 def test_sound_that_returns_from_a_hole_is_no_onset(
     make: Callable[[str], Line], lost_ms: int
@@ -100,3 +117,29 @@ def test_sound_that_returns_from_a_hole_is_no_onset(
     assert rows[end + 20 :, 0, FEATURES.index("rms")].min() > 0.1
     for name in ("onset", "kick", "snare", "hihat"):
         assert not near[:, :, FEATURES.index(name)].any(), name
+
+
+def test_counts_go_on_when_the_past_is_forgotten(make: Callable[[str], Line]) -> None:
+    line = make("device")
+    rows = np.concatenate([line.play(bursts(6.0)), line.pause(3.0), line.play(bursts(6.0))])
+    never_fall(rows)
+
+
+def test_counts_go_on_when_another_sender_comes(make: Callable[[str], Line]) -> None:
+    line = make("network")
+    rows = []
+    for _ in range(2):
+        line.status.network["admissions"][0] += 1  # somebody is there
+        rows.append(line.play(bursts(6.0)))
+        line.status.network["admissions"][0] += 1  # and gone
+        rows.append(line.play(np.zeros(RATE)))
+    never_fall(np.concatenate(rows))
+
+
+def never_fall(rows: Any) -> None:
+    """Onsets, notes and beats of the mix, and there are some before and after the middle."""
+    counts = rows[:, SOURCES.index("mix"), COUNTS]
+    assert (np.diff(counts, axis=0) >= 0).all()
+    middle = counts[len(counts) // 2]
+    assert (middle >= 3).all()
+    assert (counts[-1] >= middle + 3).all()
