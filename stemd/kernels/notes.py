@@ -106,16 +106,21 @@ def is_elsewhere(s, pitches, middle, steady, times):
 
 
 @kernel(
-    "void(float64[::1], float64[::1], float64[::1], float64, boolean, boolean, boolean, int64[::1],"
-    "float64)"
+    "void(float64[::1], float64[::1], float64[::1], float64, boolean, boolean, boolean, boolean,"
+    "int64[::1], float64)"
 )
-def go_on(s, pitches, levels, middle, steady, told, onset, times, following):
-    """One hop of a note that sounds: AGE -1 asks for a new one on CENTRE, SOUNDING 0 is its end."""
+def go_on(s, pitches, levels, middle, steady, told, onset, seam, times, following):
+    """One hop of a note that sounds: AGE -1 asks for a new one on CENTRE, SOUNDING 0 is its end.
+
+    seam : whatever the level does, nobody struck
+    """
     level = levels[0]
     s[AGE] += 1.0
     s[LOUDEST] = max(s[LOUDEST], level)
     grown = s[AGE] >= times[LEAST]
-    if s[WAIT] == 0.0 and grown and (onset or level > SURGE * np.min(levels) + FLOOR):
+    if seam:
+        s[WAIT] = 0.0
+    elif s[WAIT] == 0.0 and grown and (onset or level > SURGE * np.min(levels) + FLOOR):
         s[WAIT] = float(times[ATTACK])
         s[LOWEST] = np.min(levels)
 
@@ -158,9 +163,11 @@ def go_on(s, pitches, levels, middle, steady, told, onset, times, following):
 
 @kernel(
     "void(int64[::1], boolean[::1], float64[::1], float64[:, :, ::1], float64[:, :, :, ::1],"
-    "float64[::1], int64[::1], float64[::1], float64, float32[:, :, ::1])"
+    "float64[::1], int64[::1], int64[::1], float64[::1], float64, float32[:, :, ::1])"
 )
-def track_notes(columns, plays, sharp, state, past, scratch, times, smoothing, following, out):
+def track_notes(
+    columns, plays, sharp, state, past, scratch, muted, times, smoothing, following, out
+):
     """One hop of every source: begin, change or end its note.
 
     columns : (7,) int64, of f0, rms, onset, note, velocity, count, voicing
@@ -169,12 +176,14 @@ def track_notes(columns, plays, sharp, state, past, scratch, times, smoothing, f
     state : (b, source, N_STATE) float64, running
     past : (b, source, 2, history) float64, running; pitch (0: none) and level, newest first
     scratch : (history,) float64, overwritten
+    muted : (b,) int64, running; hops in which nothing is struck, after a discontinuity
     times : (9,) int64, hops
     smoothing : (source,) float64, share of a new power in the level's
     following : share of a new pitch in a note's centre
     out : (b, source, features) float32; three columns overwritten
     """
     for feed in range(out.shape[0]):
+        seam = muted[feed] > 0
         for source in range(out.shape[1]):
             row, s = out[feed, source], state[feed, source]
             row[columns[4]] = np.float32(0.0)
@@ -190,6 +199,8 @@ def track_notes(columns, plays, sharp, state, past, scratch, times, smoothing, f
                 pitch = 69.0 + 12.0 * math.log2(f0 / 440.0) - sharp[source] if told else 0.0
                 push_newest(pitches, pitch)
                 push_newest(levels, level)
+                if seam:  # a rise from before it, or within it, is none
+                    levels[:] = level
                 middle = median_voiced(pitches, times[MEDIAN], scratch)
                 steady = is_steady(pitches, times[MEDIAN], middle, SPREAD)
                 s[VOICED] = s[VOICED] + 1 if told else 0.0
@@ -203,8 +214,9 @@ def track_notes(columns, plays, sharp, state, past, scratch, times, smoothing, f
                     if begins and middle > 0.0 and level > FLOOR and s[SPENT] == 0.0:
                         begin(s, levels, middle, row, columns[4])
                 else:
-                    go_on(s, pitches, levels, middle, steady, told, onset, times, following)
+                    go_on(s, pitches, levels, middle, steady, told, onset, seam, times, following)
                     if s[AGE] < 0.0:  # it is to begin again
                         begin(s, levels, s[CENTRE], row, columns[4])
             row[columns[3]] = np.float32(s[SOUNDING])
             row[columns[5]] = np.float32(s[COUNT])
+        muted[feed] -= seam

@@ -67,8 +67,9 @@ class Features:
         self.tempo.process(onset.flux, out)  # of the bands, too
 
     def seam(self, feed: int) -> None:
-        """Say before `process` that the hop holds a discontinuity: no onset for 30 ms."""
+        """Say before `process` that the hop holds a discontinuity: nothing is struck for 30 ms."""
         self.onset.mute(feed)
+        self.notes.mute(feed)
         self.drums.mute(feed)
 
     def forget(self, feed: int | None = None) -> None:

@@ -30,6 +30,7 @@ LEVEL_MS = 8.0  # over which a level is taken
 BASS_LEVEL_MS = 20.0  # about a period of a low note
 CENTRE_MS = 500.0  # memory of a note's centre, longer than a turn of vibrato
 BASS_SHARP = 0.1  # semitones: a plucked string is tighter at first, up to half a semitone
+SEAM_MS = 30.0  # after a discontinuity, a rise of ours is no stroke
 LATENCY_MS = 100.0  # from the onset to the hop that declares the note, in the middle
 
 
@@ -64,6 +65,8 @@ class Notes:
         self._state = np.zeros((*shape, N_STATE))
         self._past = np.zeros((*shape, 2, history))
         self._scratch = np.zeros(history)
+        self._muted = np.zeros(spec.n_feeds, np.int64)
+        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // spec.hop_length))
         self.latency = spec.samples(LATENCY_MS)
 
     def process(self, out: Float32Array) -> None:
@@ -81,11 +84,16 @@ class Notes:
             self._state,
             self._past,
             self._scratch,
+            self._muted,
             self._times,
             self._smoothing,
             self._following,
             out,
         )
+
+    def mute(self, feed: int) -> None:
+        """A discontinuity lies in this feed's newest hop: strike nothing again for 30 ms."""
+        self._muted[feed] = self._seam_hops
 
     @property
     def counts(self) -> npt.NDArray[np.float64]:
@@ -97,3 +105,4 @@ class Notes:
         which = slice(None) if feed is None else feed
         self._state[which] = 0.0
         self._past[which] = 0.0
+        self._muted[which] = 0

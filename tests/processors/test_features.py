@@ -201,6 +201,52 @@ def test_another_model_makes_no_onset_and_no_hit(profile):
             assert not found.any(), (stem, name)
 
 
+def test_fades_to_dry_and_back_do_not_strike_a_held_note_again(profile):
+    spec = spec_of(profile)
+    second = 48000 // spec.hop_length
+
+    def before_hop(hop, result):
+        result.separator.set_bypass(second < hop < 2 * second)
+
+    audio = stereo(tone(220, 3.0, partials=6))
+    result = Run(audio, spec, FixedMasks.random(spec), before_hop=before_hop)
+    count = result.feature("note_count", "other")
+    assert count[-1] == count[second] > 0
+
+
+def test_another_model_does_not_strike_a_held_note_again(profile):
+    spec = spec_of(profile)
+    second = 48000 // spec.hop_length
+    model = FixedMasks.random(spec)
+
+    def before_hop(hop, result):
+        if hop == second:
+            result.separator.cross_fade()
+            result.separator.model = FixedMasks.one(spec, "other")
+
+    audio = stereo(tone(220, 2.0, partials=6))
+    count = Run(audio, spec, model, before_hop=before_hop).feature("note_count", "other")
+    assert count[-1] == count[second] > 0
+
+
+@pytest.mark.parametrize("at_s", [1.0, 1.003])
+def test_a_dropout_does_not_strike_a_held_note_again(profile, at_s):
+    spec = spec_of(profile)
+    hole = slice(round(at_s * 48000), round(at_s * 48000) + 1200)
+    audio = stereo(tone(220, 2.0, partials=6))
+    audio[:, hole] = 0.0
+    torn = range(hole.start // spec.hop_length, (hole.stop - 1) // spec.hop_length + 1)
+
+    def before_hop(hop, result):
+        if hop in torn:
+            result.feature_maker.seam(0)
+
+    result = Run(audio, spec, FixedMasks.one(spec, "other"), before_hop=before_hop)
+    for source in ("mix", "other"):
+        count = result.feature("note_count", source)
+        assert count[-1] == count[torn.start] > 0
+
+
 def test_bands_cover_the_range_without_overlap(profile):
     spec = spec_of(profile)
     edges = band_edges(spec)

@@ -25,7 +25,7 @@ def hertz(pitch):
     return 440 * 2 ** ((np.asarray(pitch, float) - 69) / 12)
 
 
-def told(pitches, rms=0.1, onsets=(), spec=None, source=VOCALS, notes=None):
+def told(pitches, rms=0.1, onsets=(), spec=None, source=VOCALS, notes=None, seams=()):
     """(note, velocity, count) of each hop for pitches in semitones, nan: unvoiced."""
     spec = spec or spec_of("live")
     notes = notes or Notes(spec)
@@ -37,6 +37,8 @@ def told(pitches, rms=0.1, onsets=(), spec=None, source=VOCALS, notes=None):
         out[:, source, VOICING] = 0.0 if math.isnan(pitch) else 0.95
         out[:, source, RMS] = rms[k]
         out[:, source, ONSET] = k in onsets
+        if k in seams:
+            notes.mute(0)
         notes.process(out)
         rows.append(out[0, source, [NOTE, VELOCITY, COUNT]].copy())
     return np.array(rows).T
@@ -106,6 +108,20 @@ def test_the_same_pitch_begins_again_at_an_onset_that_is_louder():
     assert count[-1] == 3
     steady = told(pitches, 0.1, onsets={60, 120})  # a rattle in the same stem is none
     assert steady[2][-1] == 1
+
+
+def test_what_leaps_at_a_seam_is_not_struck_again_and_what_leaps_later_is():
+    pitches = seconds(1.5, 60)
+    rms = np.full(len(pitches), 0.05)
+    rms[90:] = 0.2
+    assert told(pitches, rms)[2][-1] == 2
+    assert told(pitches, rms, onsets={85}, seams={90})[2][-1] == 1
+    rms[90:96] = 0.0  # a hole, and sound comes back as it was before
+    rms[96:180] = 0.05
+    note, velocity, _ = told(pitches, rms, seams=range(90, 96))
+    (_, first), (again, second) = events(note, velocity)
+    assert (first, second) == (60, 60)
+    assert 180 <= again < 180 + 0.1 / HOP_S
 
 
 def test_a_gap_of_a_consonant_does_not_end_a_note_and_a_rest_does():
