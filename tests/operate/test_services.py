@@ -17,6 +17,7 @@ import pytest
 
 from stemd.cli.app import app
 from stemd.cli.notify import Notifier
+from stemd.errors import EXIT_CONFIG, EXIT_MODEL
 
 from ..cli.conftest import RunningCommand, end, start
 
@@ -123,6 +124,17 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
     )
     ours = [line for line in ran.stderr.splitlines() if "stemd" in line]
     assert (ran.returncode, ours) == (0, [])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda p: p.stem)
+def test_what_is_refused_is_not_tried_for_ever(unit: Path) -> None:
+    """RestartPreventExitStatus looks at the main process; of any other, a failure is tried again."""
+    text = unit.read_text()
+    prevented = re.search(r"^RestartPreventExitStatus=(.*)", text, re.M)
+    assert prevented is not None
+    assert {str(EXIT_CONFIG), str(EXIT_MODEL)} <= set(prevented[1].split())
+    assert re.search(r"^Restart=", text, re.M)
+    assert not re.search(r"^Exec(Condition|StartPre|StartPost)=", text, re.M)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
