@@ -168,3 +168,12 @@ def test_the_plist_is_one() -> None:
     agent = plistlib.loads((PLACE / "stemd.plist").read_bytes())
     assert agent["ProgramArguments"][1] == "run"
     assert agent["KeepAlive"] == {"SuccessfulExit": False}
+
+
+def test_the_container_is_built_in_a_format_that_knows_its_health() -> None:
+    """Podman's default, OCI, has no HEALTHCHECK: the line would be passed over with a warning."""
+    text = (PLACE / "Containerfile").read_text()
+    assert re.search(r"^HEALTHCHECK ", text, re.M)
+    builds = re.findall(r"^# podman build .*", text, re.M)
+    assert builds
+    assert all("--format docker" in line for line in builds)
