@@ -268,6 +268,7 @@ class Daemon:
                 apply_mixer(self.status, new)
             roles = {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}
             roles |= {"advertise"} if "publish" in roles else set()  # it tells of its sockets
+            roles |= {"console"} if "preset" in changed else set()  # it lists them
             for role in roles:  # all of them first: one may get the port of another
                 self._end_sink(role)
             for role in roles & {*self._wanted_roles()}:

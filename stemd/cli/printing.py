@@ -34,10 +34,11 @@ def table(*columns: str) -> Table:
     return made
 
 
-def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print for programs; one line when `indent` is None."""
-    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+def print_json(value: Any, indent: int | None = 2, out: Any = None) -> None:
+    """Print for programs, to stdout or `out`; one line when `indent` is None."""
+    out = out or sys.stdout
+    out.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    out.flush()
 
 
 def decibels(linear: float, floor_db: float = -120.0) -> float:

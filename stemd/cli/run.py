@@ -17,6 +17,7 @@ import typer
 from .log import Above, Narrator, log_to
 from .notify import Notifier
 from .options import ConfigFile, Overrides, Profile
+from .streams import Unhurried
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,8 +139,13 @@ def _force(daemon: Daemon) -> None:
 def _output(look: bool, as_json: bool, log_json: bool) -> Iterator[Show]:
     """Yields what shows the daemon: a picture, a line of JSON, or nothing beside the log."""
     if not look:
-        log_to(logging.StreamHandler(sys.stderr), as_json=log_json)
-        yield JsonLines() if as_json else Narrator()
+        out, err = Unhurried(sys.stdout.fileno()), Unhurried(sys.stderr.fileno())
+        log_to(logging.StreamHandler(err), as_json=log_json)
+        try:
+            yield JsonLines(out) if as_json else Narrator()
+        finally:
+            out.close()
+            err.close()
         return
     from rich.live import Live
 
@@ -154,7 +160,8 @@ def _output(look: bool, as_json: bool, log_json: bool) -> Iterator[Show]:
 class JsonLines:
     """The whole status, once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Unhurried) -> None:
+        self._out = out
         self._next_s = 0.0
 
     def __call__(self, daemon: Daemon) -> None:
@@ -162,7 +169,7 @@ class JsonLines:
 
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + JSON_S
-            print_json(daemon.status.snapshot(), indent=None)
+            print_json(daemon.status.snapshot(), indent=None, out=self._out)
 
 
 class View:

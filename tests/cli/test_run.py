@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
+import subprocess
+import sys
+import termios
 import time
 
 import numpy as np
 import pytest
 import soundfile
 
+import stemd.client as stemd_client
 from stemd.errors import (
     EXIT_CONFIG,
     EXIT_DEVICE,
@@ -17,11 +23,12 @@ from stemd.errors import (
     EXIT_MODEL,
     EXIT_NO_DAEMON,
     EXIT_OK,
+    StemdError,
 )
-from tests.device.conftest import free_ports
+from tests.device.conftest import START_S, free_ports, port_overrides
 from tests.servers import wait_for
 
-from .conftest import ROOT, alive, stemd
+from .conftest import ROOT, alive, command, stemd
 
 
 def test_a_wrong_configuration_starts_nothing():
@@ -143,3 +150,33 @@ def test_client_verbs_without_a_daemon(tmp_path, arguments):
     assert ran.returncode == EXIT_NO_DAEMON
     assert "expected a running stemd" in ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_stopped_holds_nothing_up():
+    """Neither of the status nor of the log; and then the daemon ends as ever."""
+    out, err = os.pipe(), os.pipe()
+    for _, end in (out, err):
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+    overrides, control_port = port_overrides()
+    sets = [word for one in [*overrides, "source.kind=tone"] for word in ("--set", one)]
+    process = subprocess.Popen(command("run", "--json", *sets), stdout=out[1], stderr=err[1])
+    try:
+        with contextlib.ExitStack() as undo:
+            for end in (*out, *err):
+                undo.callback(os.close, end)
+            wait_for(lambda: pending(out[0]) > 3000, START_S, "a full pipe")
+            with stemd_client.connect(control_port=control_port, timeout_s=START_S) as client:
+                for _ in range(30):  # each is a line of the log
+                    with pytest.raises(StemdError, match="nobody"):
+                        client.control("model", name="nobody")
+                assert client.control("reload")["text"] == "nothing changed"
+            process.terminate()
+            assert process.wait(START_S) == EXIT_OK
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pending(fd):
+    """Bytes that wait to be read."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)

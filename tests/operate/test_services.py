@@ -128,7 +128,7 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda p: p.stem)
 def test_what_is_refused_is_not_tried_for_ever(unit: Path) -> None:
-    """RestartPreventExitStatus looks at the main process; of any other, a failure is tried again."""
+    """RestartPreventExitStatus looks at the main process alone; others are tried again."""
     text = unit.read_text()
     prevented = re.search(r"^RestartPreventExitStatus=(.*)", text, re.M)
     assert prevented is not None
