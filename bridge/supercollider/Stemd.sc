@@ -115,10 +115,10 @@ Stemd {
 	gainDb { |stem, db| this.prSet(stem, \gain_db, db.asFloat) }
 	mute { |stem, on = 1| this.prSet(stem, \mute, on.asInteger) }
 	solo { |stem, on = 1| this.prSet(stem, \solo, on.asInteger) }
-	threshold { |source, odds| addr.sendMsg("/stemd/%/onset/threshold".format(source), odds.asFloat) }
-	bypass { |on = 1| addr.sendMsg('/stemd/bypass', on.asInteger) }
-	paused { |on = 1| addr.sendMsg('/stemd/paused', on.asInteger) }
-	record { |on = 1| addr.sendMsg('/stemd/record', on.asInteger) }
+	threshold { |source, odds| this.prTurn(this.prKey(source, 'onset/threshold'), odds.asFloat) }
+	bypass { |on = 1| this.prTurn(\bypass, on.asInteger) }
+	paused { |on = 1| this.prTurn(\paused, on.asInteger) }
+	record { |on = 1| this.prTurn(\record, on.asInteger) }
 	panic { addr.sendMsg('/stemd/panic') }
 
 	// Where do the knobs stand? The answers become values: x.get(\vocals, \gain)
@@ -191,8 +191,7 @@ Stemd {
 		number = msg[1];
 		if(number.isNumber.not) { ^this };
 		key = parts[2..].join($/).asSymbol;
-		values[key] = number;
-		if(busses[key].notNil) { busses[key].set(number) };
+		this.prKeep(key, number);
 		if(#[\gain, \mute, \solo, \bypass, \paused, \record].includes(parts.last.asSymbol)) {
 			knobActions.do { |function| function.(key, number) }
 		};
@@ -214,7 +213,20 @@ Stemd {
 		if(stems.includes(stem.asSymbol).not) {
 			Error("stem: got %, expected one of %".format(stem, stems)).throw
 		};
-		addr.sendMsg("/stemd/%/%".format(stem, knob), number);
+		this.prTurn(this.prKey(stem, knob), number);
+		// a gain has two addresses: what the other says now only the daemon knows
+		(gain: \gain_db, gain_db: \gain)[knob] !? { |other| addr.sendMsg("/stemd/%/%".format(stem, other)) };
+	}
+
+	// The daemon tells everybody of it but us, unless it made another value of ours.
+	prTurn { |key, number|
+		addr.sendMsg("/stemd/%".format(key), number);
+		this.prKeep(key, number);
+	}
+
+	prKeep { |key, number|
+		values[key] = number;
+		if(busses[key].notNil) { busses[key].set(number) };
 	}
 
 	prAdd { |key, function|

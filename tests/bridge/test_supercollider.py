@@ -40,7 +40,13 @@ Routine({{
 	say.(\count, x.get(\mix, 'onset/count'));
 	say.(\tempo, x.get(\tempo));
 	x.gain(\vocals, 0.5); x.mute(\drums, 1); x.threshold(\bass, 0.2);
+	// the daemon tells all but who turned: nothing of this is an answer
+	say.(\kept, x.get(\vocals, \gain), x.get(\drums, \mute), x.get(\bass, 'onset/threshold'));
 	say.(\turned);
+	x.gainDb(\bass, 6);
+	while {{ (x.get(\bass, \gain) - 6.dbamp).abs > 0.001 }} {{ 0.05.wait }};
+	x.gain(\bass, 1);
+	while {{ x.get(\bass, \gain_db) != 0 }} {{ 0.05.wait }};
 	// the test turns the next one, and reads what was turned here before that
 	while {{ x.get(\other, \gain) != 0.25 }} {{ 0.05.wait }};
 	x.ask;
@@ -113,6 +119,11 @@ def test_it_hears_and_is_heard(speaker, tmp_path):
         with sclang(tmp_path, program) as lines:
             assert until(lines, "state") == [["running"]]
             until(lines, "turned")
+            assert [float(value) for value in said(lines, "kept")[0]] == [
+                0.5,
+                1,
+                pytest.approx(0.2),
+            ]
             levels = {source: float(level) for source, level in said(lines, "level")}
             assert levels == dict.fromkeys(SOURCES, pytest.approx(2 / 3, abs=1e-3))
             assert int(said(lines, "count")[0][0]) > 0
