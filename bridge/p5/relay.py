@@ -49,6 +49,9 @@ class Pictures:
         with self._changed:
             old = self._sources.get(row.source)
             if old:
+                # Every hop has a strength; what an onset has is that of its own hop.
+                strengths = [one["onset_strength"] for one in (old, new) if one.get("onset")]
+                new["onset_strength"] = max(strengths, default=new["onset_strength"])
                 for name in HIGHEST & new.keys():
                     new[name] = max(new[name], old[name])
             self._sources[row.source] = new

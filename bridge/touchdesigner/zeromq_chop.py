@@ -98,6 +98,9 @@ class Link:
         new = dict(zip(self.names, values))  # noqa: B905 (its Python may be 3.9)
         old = self._new.get(source)
         if old:
+            # Every hop has a strength; what an onset has is that of its own hop.
+            strengths = [one["onset_strength"] for one in (old, new) if one.get("onset")]
+            new["onset_strength"] = max(strengths, default=new["onset_strength"])
             for name in EVENTS & new.keys():
                 new[name] = max(new[name], old[name])
         self._new[source] = new

@@ -75,10 +75,15 @@ def test_pictures_stream(port):
     assert set(heard["mix"]) == set(FEATURES)
 
 
-def test_what_lasts_one_hop_is_not_missed_between_two_pictures():
+@pytest.fixture(scope="module")
+def relay():
     spec = importlib.util.spec_from_file_location("relay", FOLDER / "relay.py")
-    relay = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(relay)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_lasts_one_hop_is_not_missed_between_two_pictures(relay):
     assert set(FEATURES) > relay.HIGHEST
     pictures = relay.Pictures()
     for hop in range(4):
@@ -89,6 +94,25 @@ def test_what_lasts_one_hop_is_not_missed_between_two_pictures():
     pictures.add(relay_row("drums", dict.fromkeys(FEATURES, 0.0)))
     assert pictures.take(0.0)["drums"]["kick"] == 0.0
     assert pictures.take(0.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("hops", "strength"),
+    [
+        ([(0, 0.1), (1, 0.8), (0, 0.0)], 0.8),
+        ([(0, 0.9), (1, 0.3)], 0.3),
+        ([(1, 0.3), (0, 0.9), (1, 0.5), (0, 0.2)], 0.5),
+        ([(0, 0.9), (0, 0.2)], 0.2),
+    ],
+)
+def test_an_onset_keeps_its_own_strength(relay, hops, strength):
+    pictures = relay.Pictures()
+    for onset, loud in hops:
+        values = dict.fromkeys(FEATURES, 0.0) | {"onset": onset, "onset_strength": loud}
+        pictures.add(relay_row("drums", values))
+    taken = pictures.take(0.0)["drums"]
+    assert taken["onset"] == max(onset for onset, _ in hops)
+    assert taken["onset_strength"] == pytest.approx(strength)
 
 
 def relay_row(source, values):

@@ -247,8 +247,11 @@ def test_it_reads_every_feature_and_misses_no_hit(callbacks, chop):
         assert set(chop.channels) == {f"{s}/{name}" for s in SOURCES for name in FEATURES}
         assert all(len(samples) == 1 for samples in chop.channels.values())
         assert chop.value("drums/rms") == pytest.approx(0.1)
-        # Four hops within one frame, a kick in the second.
-        daemon.send(*[make_hop(k, rms=0.2 + k, kick=0.7 * (k == 2)) for k in range(1, 5)])
+        # Four hops within one frame, a kick and an onset in the second.
+        hops = [
+            {"kick": 0.7, "onset": 1.0, "onset_strength": 0.8} if k == 2 else {} for k in range(5)
+        ]
+        daemon.send(*[make_hop(k, rms=0.2 + k, **hops[k]) for k in range(1, 5)])
         wait_until(
             lambda: (
                 chop.stored["link"].take()
@@ -259,6 +262,8 @@ def test_it_reads_every_feature_and_misses_no_hit(callbacks, chop):
         cook()
         assert chop.value("drums/rms") == pytest.approx(4.2)
         assert chop.value("drums/kick") == pytest.approx(0.7)
+        assert chop.value("drums/onset") == 1.0
+        assert chop.value("drums/onset_strength") == pytest.approx(0.8)
         cook()  # nothing new: values hold, what happened is over
         assert chop.value("drums/rms") == pytest.approx(4.2)
         assert chop.value("drums/kick") == 0.0
