@@ -242,7 +242,7 @@
       "valueof": {
        "parameter_longname": "Port",
        "parameter_shortname": "Port",
-       "parameter_type": 1,
+       "parameter_type": 0,
        "parameter_mmin": 1024,
        "parameter_mmax": 65535,
        "parameter_initial_enable": 1,
@@ -266,6 +266,24 @@
      "id": "obj-13",
      "maxclass": "newobj",
      "numinlets": 2,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      120.0,
+      200.0,
+      33.0,
+      22.0
+     ],
+     "text": "int"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-14",
+     "maxclass": "newobj",
+     "numinlets": 2,
      "numoutlets": 2,
      "outlettype": [
       "",
@@ -282,7 +300,7 @@
    },
    {
     "box": {
-     "id": "obj-14",
+     "id": "obj-15",
      "maxclass": "button",
      "numinlets": 1,
      "numoutlets": 1,
@@ -306,7 +324,7 @@
    },
    {
     "box": {
-     "id": "obj-15",
+     "id": "obj-16",
      "maxclass": "comment",
      "numinlets": 1,
      "numoutlets": 0,
@@ -329,7 +347,7 @@
    },
    {
     "box": {
-     "id": "obj-16",
+     "id": "obj-17",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 17,
@@ -363,7 +381,7 @@
    },
    {
     "box": {
-     "id": "obj-17",
+     "id": "obj-18",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -377,48 +395,48 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-18",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      180.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-19",
      "maxclass": "newobj",
-     "numinlets": 6,
+     "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
       ""
      ],
      "patching_rect": [
-      260.0,
-      290.0,
-      76.0,
+      180.0,
+      316.0,
+      60.0,
       22.0
      ],
-     "text": "scale 0. 1. 0. 1."
+     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-20",
      "maxclass": "newobj",
+     "numinlets": 6,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      260.0,
+      290.0,
+      76.0,
+      22.0
+     ],
+     "text": "scale 0. 1. 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-21",
+     "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
@@ -435,7 +453,7 @@
    },
    {
     "box": {
-     "id": "obj-21",
+     "id": "obj-22",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -449,48 +467,48 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-22",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      340.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-23",
      "maxclass": "newobj",
-     "numinlets": 6,
+     "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
       ""
      ],
      "patching_rect": [
-      420.0,
-      290.0,
-      76.0,
+      340.0,
+      316.0,
+      60.0,
       22.0
      ],
-     "text": "scale 0. 1. 0. 1."
+     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-24",
      "maxclass": "newobj",
+     "numinlets": 6,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      420.0,
+      290.0,
+      76.0,
+      22.0
+     ],
+     "text": "scale 0. 1. 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-25",
+     "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
@@ -507,7 +525,7 @@
    },
    {
     "box": {
-     "id": "obj-25",
+     "id": "obj-26",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -521,48 +539,48 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-26",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      500.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-27",
      "maxclass": "newobj",
-     "numinlets": 6,
+     "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
       ""
      ],
      "patching_rect": [
-      580.0,
-      290.0,
-      76.0,
+      500.0,
+      316.0,
+      60.0,
       22.0
      ],
-     "text": "scale 0. 1. 0. 1."
+     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-28",
      "maxclass": "newobj",
+     "numinlets": 6,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      580.0,
+      290.0,
+      76.0,
+      22.0
+     ],
+     "text": "scale 0. 1. 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-29",
+     "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
@@ -579,7 +597,7 @@
    },
    {
     "box": {
-     "id": "obj-29",
+     "id": "obj-30",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -593,48 +611,48 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-30",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      660.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-31",
      "maxclass": "newobj",
-     "numinlets": 6,
+     "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
       ""
      ],
      "patching_rect": [
-      740.0,
-      290.0,
-      76.0,
+      660.0,
+      316.0,
+      60.0,
       22.0
      ],
-     "text": "scale 0. 1. 0. 1."
+     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-32",
      "maxclass": "newobj",
+     "numinlets": 6,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      740.0,
+      290.0,
+      76.0,
+      22.0
+     ],
+     "text": "scale 0. 1. 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-33",
+     "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
@@ -651,7 +669,7 @@
    },
    {
     "box": {
-     "id": "obj-33",
+     "id": "obj-34",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -665,48 +683,48 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-34",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      820.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-35",
      "maxclass": "newobj",
-     "numinlets": 6,
+     "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
       ""
      ],
      "patching_rect": [
-      900.0,
-      290.0,
-      76.0,
+      820.0,
+      316.0,
+      60.0,
       22.0
      ],
-     "text": "scale 0. 1. 0. 1."
+     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-36",
      "maxclass": "newobj",
+     "numinlets": 6,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      900.0,
+      290.0,
+      76.0,
+      22.0
+     ],
+     "text": "scale 0. 1. 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-37",
+     "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
      "outlettype": [
@@ -723,7 +741,7 @@
    },
    {
     "box": {
-     "id": "obj-37",
+     "id": "obj-38",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -737,30 +755,30 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-38",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      980.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-39",
      "maxclass": "newobj",
+     "numinlets": 3,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      980.0,
+      316.0,
+      60.0,
+      22.0
+     ],
+     "text": "clip 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-40",
+     "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
      "outlettype": [
@@ -777,7 +795,7 @@
    },
    {
     "box": {
-     "id": "obj-40",
+     "id": "obj-41",
      "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
@@ -795,7 +813,7 @@
    },
    {
     "box": {
-     "id": "obj-41",
+     "id": "obj-42",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -813,7 +831,7 @@
    },
    {
     "box": {
-     "id": "obj-42",
+     "id": "obj-43",
      "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
@@ -831,7 +849,7 @@
    },
    {
     "box": {
-     "id": "obj-43",
+     "id": "obj-44",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -849,7 +867,7 @@
    },
    {
     "box": {
-     "id": "obj-44",
+     "id": "obj-45",
      "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
@@ -867,7 +885,7 @@
    },
    {
     "box": {
-     "id": "obj-45",
+     "id": "obj-46",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -881,30 +899,30 @@
       22.0
      ],
      "text": "scale 0. 1. 0. 1."
-    }
-   },
-   {
-    "box": {
-     "id": "obj-46",
-     "maxclass": "newobj",
-     "numinlets": 3,
-     "numoutlets": 1,
-     "outlettype": [
-      ""
-     ],
-     "patching_rect": [
-      1300.0,
-      316.0,
-      60.0,
-      22.0
-     ],
-     "text": "clip 0. 1."
     }
    },
    {
     "box": {
      "id": "obj-47",
      "maxclass": "newobj",
+     "numinlets": 3,
+     "numoutlets": 1,
+     "outlettype": [
+      ""
+     ],
+     "patching_rect": [
+      1300.0,
+      316.0,
+      60.0,
+      22.0
+     ],
+     "text": "clip 0. 1."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-48",
+     "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
      "outlettype": [
@@ -921,7 +939,7 @@
    },
    {
     "box": {
-     "id": "obj-48",
+     "id": "obj-49",
      "maxclass": "newobj",
      "numinlets": 3,
      "numoutlets": 1,
@@ -939,7 +957,7 @@
    },
    {
     "box": {
-     "id": "obj-49",
+     "id": "obj-50",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 3,
@@ -959,7 +977,7 @@
    },
    {
     "box": {
-     "id": "obj-50",
+     "id": "obj-51",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -977,7 +995,7 @@
    },
    {
     "box": {
-     "id": "obj-51",
+     "id": "obj-52",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1035,7 +1053,7 @@
    },
    {
     "box": {
-     "id": "obj-52",
+     "id": "obj-53",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1053,7 +1071,7 @@
    },
    {
     "box": {
-     "id": "obj-53",
+     "id": "obj-54",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -1071,7 +1089,7 @@
    },
    {
     "box": {
-     "id": "obj-54",
+     "id": "obj-55",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1112,7 +1130,7 @@
    },
    {
     "box": {
-     "id": "obj-55",
+     "id": "obj-56",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1130,7 +1148,7 @@
    },
    {
     "box": {
-     "id": "obj-56",
+     "id": "obj-57",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1171,7 +1189,7 @@
    },
    {
     "box": {
-     "id": "obj-57",
+     "id": "obj-58",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1189,7 +1207,7 @@
    },
    {
     "box": {
-     "id": "obj-58",
+     "id": "obj-59",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1207,7 +1225,7 @@
    },
    {
     "box": {
-     "id": "obj-59",
+     "id": "obj-60",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1249,7 +1267,7 @@
    },
    {
     "box": {
-     "id": "obj-60",
+     "id": "obj-61",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1267,7 +1285,7 @@
    },
    {
     "box": {
-     "id": "obj-61",
+     "id": "obj-62",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1289,7 +1307,7 @@
    },
    {
     "box": {
-     "id": "obj-62",
+     "id": "obj-63",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1319,7 +1337,7 @@
    },
    {
     "box": {
-     "id": "obj-63",
+     "id": "obj-64",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1337,7 +1355,7 @@
    },
    {
     "box": {
-     "id": "obj-64",
+     "id": "obj-65",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -1356,7 +1374,7 @@
    },
    {
     "box": {
-     "id": "obj-65",
+     "id": "obj-66",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -1375,7 +1393,7 @@
    },
    {
     "box": {
-     "id": "obj-66",
+     "id": "obj-67",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -1393,7 +1411,7 @@
    },
    {
     "box": {
-     "id": "obj-67",
+     "id": "obj-68",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1412,7 +1430,7 @@
    },
    {
     "box": {
-     "id": "obj-68",
+     "id": "obj-69",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1430,7 +1448,7 @@
    },
    {
     "box": {
-     "id": "obj-69",
+     "id": "obj-70",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1458,7 +1476,7 @@
    },
    {
     "box": {
-     "id": "obj-70",
+     "id": "obj-71",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1476,7 +1494,7 @@
    },
    {
     "box": {
-     "id": "obj-71",
+     "id": "obj-72",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1534,7 +1552,7 @@
    },
    {
     "box": {
-     "id": "obj-72",
+     "id": "obj-73",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1552,7 +1570,7 @@
    },
    {
     "box": {
-     "id": "obj-73",
+     "id": "obj-74",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -1570,7 +1588,7 @@
    },
    {
     "box": {
-     "id": "obj-74",
+     "id": "obj-75",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1611,7 +1629,7 @@
    },
    {
     "box": {
-     "id": "obj-75",
+     "id": "obj-76",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1629,7 +1647,7 @@
    },
    {
     "box": {
-     "id": "obj-76",
+     "id": "obj-77",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1670,7 +1688,7 @@
    },
    {
     "box": {
-     "id": "obj-77",
+     "id": "obj-78",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1688,7 +1706,7 @@
    },
    {
     "box": {
-     "id": "obj-78",
+     "id": "obj-79",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -1706,7 +1724,7 @@
    },
    {
     "box": {
-     "id": "obj-79",
+     "id": "obj-80",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1748,7 +1766,7 @@
    },
    {
     "box": {
-     "id": "obj-80",
+     "id": "obj-81",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1766,7 +1784,7 @@
    },
    {
     "box": {
-     "id": "obj-81",
+     "id": "obj-82",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1788,7 +1806,7 @@
    },
    {
     "box": {
-     "id": "obj-82",
+     "id": "obj-83",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1818,7 +1836,7 @@
    },
    {
     "box": {
-     "id": "obj-83",
+     "id": "obj-84",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1836,7 +1854,7 @@
    },
    {
     "box": {
-     "id": "obj-84",
+     "id": "obj-85",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -1855,7 +1873,7 @@
    },
    {
     "box": {
-     "id": "obj-85",
+     "id": "obj-86",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -1874,7 +1892,7 @@
    },
    {
     "box": {
-     "id": "obj-86",
+     "id": "obj-87",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -1892,7 +1910,7 @@
    },
    {
     "box": {
-     "id": "obj-87",
+     "id": "obj-88",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -1911,7 +1929,7 @@
    },
    {
     "box": {
-     "id": "obj-88",
+     "id": "obj-89",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1929,7 +1947,7 @@
    },
    {
     "box": {
-     "id": "obj-89",
+     "id": "obj-90",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -1957,7 +1975,7 @@
    },
    {
     "box": {
-     "id": "obj-90",
+     "id": "obj-91",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -1975,7 +1993,7 @@
    },
    {
     "box": {
-     "id": "obj-91",
+     "id": "obj-92",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2033,7 +2051,7 @@
    },
    {
     "box": {
-     "id": "obj-92",
+     "id": "obj-93",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2051,7 +2069,7 @@
    },
    {
     "box": {
-     "id": "obj-93",
+     "id": "obj-94",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -2069,7 +2087,7 @@
    },
    {
     "box": {
-     "id": "obj-94",
+     "id": "obj-95",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2110,7 +2128,7 @@
    },
    {
     "box": {
-     "id": "obj-95",
+     "id": "obj-96",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2128,7 +2146,7 @@
    },
    {
     "box": {
-     "id": "obj-96",
+     "id": "obj-97",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2169,7 +2187,7 @@
    },
    {
     "box": {
-     "id": "obj-97",
+     "id": "obj-98",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2187,7 +2205,7 @@
    },
    {
     "box": {
-     "id": "obj-98",
+     "id": "obj-99",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2205,7 +2223,7 @@
    },
    {
     "box": {
-     "id": "obj-99",
+     "id": "obj-100",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2247,7 +2265,7 @@
    },
    {
     "box": {
-     "id": "obj-100",
+     "id": "obj-101",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2265,7 +2283,7 @@
    },
    {
     "box": {
-     "id": "obj-101",
+     "id": "obj-102",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2287,7 +2305,7 @@
    },
    {
     "box": {
-     "id": "obj-102",
+     "id": "obj-103",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2317,7 +2335,7 @@
    },
    {
     "box": {
-     "id": "obj-103",
+     "id": "obj-104",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2335,7 +2353,7 @@
    },
    {
     "box": {
-     "id": "obj-104",
+     "id": "obj-105",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -2354,7 +2372,7 @@
    },
    {
     "box": {
-     "id": "obj-105",
+     "id": "obj-106",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -2373,7 +2391,7 @@
    },
    {
     "box": {
-     "id": "obj-106",
+     "id": "obj-107",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -2391,7 +2409,7 @@
    },
    {
     "box": {
-     "id": "obj-107",
+     "id": "obj-108",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2410,7 +2428,7 @@
    },
    {
     "box": {
-     "id": "obj-108",
+     "id": "obj-109",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2428,7 +2446,7 @@
    },
    {
     "box": {
-     "id": "obj-109",
+     "id": "obj-110",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2456,7 +2474,7 @@
    },
    {
     "box": {
-     "id": "obj-110",
+     "id": "obj-111",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2474,7 +2492,7 @@
    },
    {
     "box": {
-     "id": "obj-111",
+     "id": "obj-112",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2532,7 +2550,7 @@
    },
    {
     "box": {
-     "id": "obj-112",
+     "id": "obj-113",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2550,7 +2568,7 @@
    },
    {
     "box": {
-     "id": "obj-113",
+     "id": "obj-114",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -2568,7 +2586,7 @@
    },
    {
     "box": {
-     "id": "obj-114",
+     "id": "obj-115",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2609,7 +2627,7 @@
    },
    {
     "box": {
-     "id": "obj-115",
+     "id": "obj-116",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2627,7 +2645,7 @@
    },
    {
     "box": {
-     "id": "obj-116",
+     "id": "obj-117",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2668,7 +2686,7 @@
    },
    {
     "box": {
-     "id": "obj-117",
+     "id": "obj-118",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2686,7 +2704,7 @@
    },
    {
     "box": {
-     "id": "obj-118",
+     "id": "obj-119",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -2704,7 +2722,7 @@
    },
    {
     "box": {
-     "id": "obj-119",
+     "id": "obj-120",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2746,7 +2764,7 @@
    },
    {
     "box": {
-     "id": "obj-120",
+     "id": "obj-121",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2764,7 +2782,7 @@
    },
    {
     "box": {
-     "id": "obj-121",
+     "id": "obj-122",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2786,7 +2804,7 @@
    },
    {
     "box": {
-     "id": "obj-122",
+     "id": "obj-123",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2816,7 +2834,7 @@
    },
    {
     "box": {
-     "id": "obj-123",
+     "id": "obj-124",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2834,7 +2852,7 @@
    },
    {
     "box": {
-     "id": "obj-124",
+     "id": "obj-125",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -2853,7 +2871,7 @@
    },
    {
     "box": {
-     "id": "obj-125",
+     "id": "obj-126",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -2872,7 +2890,7 @@
    },
    {
     "box": {
-     "id": "obj-126",
+     "id": "obj-127",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -2890,7 +2908,7 @@
    },
    {
     "box": {
-     "id": "obj-127",
+     "id": "obj-128",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -2909,7 +2927,7 @@
    },
    {
     "box": {
-     "id": "obj-128",
+     "id": "obj-129",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2927,7 +2945,7 @@
    },
    {
     "box": {
-     "id": "obj-129",
+     "id": "obj-130",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -2955,7 +2973,7 @@
    },
    {
     "box": {
-     "id": "obj-130",
+     "id": "obj-131",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -2973,7 +2991,7 @@
    },
    {
     "box": {
-     "id": "obj-131",
+     "id": "obj-132",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3031,7 +3049,7 @@
    },
    {
     "box": {
-     "id": "obj-132",
+     "id": "obj-133",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3049,7 +3067,7 @@
    },
    {
     "box": {
-     "id": "obj-133",
+     "id": "obj-134",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -3067,7 +3085,7 @@
    },
    {
     "box": {
-     "id": "obj-134",
+     "id": "obj-135",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3108,7 +3126,7 @@
    },
    {
     "box": {
-     "id": "obj-135",
+     "id": "obj-136",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3126,7 +3144,7 @@
    },
    {
     "box": {
-     "id": "obj-136",
+     "id": "obj-137",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3167,7 +3185,7 @@
    },
    {
     "box": {
-     "id": "obj-137",
+     "id": "obj-138",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3185,7 +3203,7 @@
    },
    {
     "box": {
-     "id": "obj-138",
+     "id": "obj-139",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3203,7 +3221,7 @@
    },
    {
     "box": {
-     "id": "obj-139",
+     "id": "obj-140",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3245,7 +3263,7 @@
    },
    {
     "box": {
-     "id": "obj-140",
+     "id": "obj-141",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3263,7 +3281,7 @@
    },
    {
     "box": {
-     "id": "obj-141",
+     "id": "obj-142",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3285,7 +3303,7 @@
    },
    {
     "box": {
-     "id": "obj-142",
+     "id": "obj-143",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3315,7 +3333,7 @@
    },
    {
     "box": {
-     "id": "obj-143",
+     "id": "obj-144",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3333,7 +3351,7 @@
    },
    {
     "box": {
-     "id": "obj-144",
+     "id": "obj-145",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -3352,7 +3370,7 @@
    },
    {
     "box": {
-     "id": "obj-145",
+     "id": "obj-146",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -3371,7 +3389,7 @@
    },
    {
     "box": {
-     "id": "obj-146",
+     "id": "obj-147",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -3389,7 +3407,7 @@
    },
    {
     "box": {
-     "id": "obj-147",
+     "id": "obj-148",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3408,7 +3426,7 @@
    },
    {
     "box": {
-     "id": "obj-148",
+     "id": "obj-149",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3426,7 +3444,7 @@
    },
    {
     "box": {
-     "id": "obj-149",
+     "id": "obj-150",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3454,7 +3472,7 @@
    },
    {
     "box": {
-     "id": "obj-150",
+     "id": "obj-151",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3472,7 +3490,7 @@
    },
    {
     "box": {
-     "id": "obj-151",
+     "id": "obj-152",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3530,7 +3548,7 @@
    },
    {
     "box": {
-     "id": "obj-152",
+     "id": "obj-153",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3548,7 +3566,7 @@
    },
    {
     "box": {
-     "id": "obj-153",
+     "id": "obj-154",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -3566,7 +3584,7 @@
    },
    {
     "box": {
-     "id": "obj-154",
+     "id": "obj-155",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3607,7 +3625,7 @@
    },
    {
     "box": {
-     "id": "obj-155",
+     "id": "obj-156",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3625,7 +3643,7 @@
    },
    {
     "box": {
-     "id": "obj-156",
+     "id": "obj-157",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3666,7 +3684,7 @@
    },
    {
     "box": {
-     "id": "obj-157",
+     "id": "obj-158",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3684,7 +3702,7 @@
    },
    {
     "box": {
-     "id": "obj-158",
+     "id": "obj-159",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -3702,7 +3720,7 @@
    },
    {
     "box": {
-     "id": "obj-159",
+     "id": "obj-160",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3744,7 +3762,7 @@
    },
    {
     "box": {
-     "id": "obj-160",
+     "id": "obj-161",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3762,7 +3780,7 @@
    },
    {
     "box": {
-     "id": "obj-161",
+     "id": "obj-162",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3784,7 +3802,7 @@
    },
    {
     "box": {
-     "id": "obj-162",
+     "id": "obj-163",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3814,7 +3832,7 @@
    },
    {
     "box": {
-     "id": "obj-163",
+     "id": "obj-164",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3832,7 +3850,7 @@
    },
    {
     "box": {
-     "id": "obj-164",
+     "id": "obj-165",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -3851,7 +3869,7 @@
    },
    {
     "box": {
-     "id": "obj-165",
+     "id": "obj-166",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -3870,7 +3888,7 @@
    },
    {
     "box": {
-     "id": "obj-166",
+     "id": "obj-167",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -3888,7 +3906,7 @@
    },
    {
     "box": {
-     "id": "obj-167",
+     "id": "obj-168",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -3907,7 +3925,7 @@
    },
    {
     "box": {
-     "id": "obj-168",
+     "id": "obj-169",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3925,7 +3943,7 @@
    },
    {
     "box": {
-     "id": "obj-169",
+     "id": "obj-170",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -3953,7 +3971,7 @@
    },
    {
     "box": {
-     "id": "obj-170",
+     "id": "obj-171",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -3971,7 +3989,7 @@
    },
    {
     "box": {
-     "id": "obj-171",
+     "id": "obj-172",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4029,7 +4047,7 @@
    },
    {
     "box": {
-     "id": "obj-172",
+     "id": "obj-173",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4047,7 +4065,7 @@
    },
    {
     "box": {
-     "id": "obj-173",
+     "id": "obj-174",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -4065,7 +4083,7 @@
    },
    {
     "box": {
-     "id": "obj-174",
+     "id": "obj-175",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4106,7 +4124,7 @@
    },
    {
     "box": {
-     "id": "obj-175",
+     "id": "obj-176",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4124,7 +4142,7 @@
    },
    {
     "box": {
-     "id": "obj-176",
+     "id": "obj-177",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4165,7 +4183,7 @@
    },
    {
     "box": {
-     "id": "obj-177",
+     "id": "obj-178",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4183,7 +4201,7 @@
    },
    {
     "box": {
-     "id": "obj-178",
+     "id": "obj-179",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4201,7 +4219,7 @@
    },
    {
     "box": {
-     "id": "obj-179",
+     "id": "obj-180",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4243,7 +4261,7 @@
    },
    {
     "box": {
-     "id": "obj-180",
+     "id": "obj-181",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4261,7 +4279,7 @@
    },
    {
     "box": {
-     "id": "obj-181",
+     "id": "obj-182",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4283,7 +4301,7 @@
    },
    {
     "box": {
-     "id": "obj-182",
+     "id": "obj-183",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4313,7 +4331,7 @@
    },
    {
     "box": {
-     "id": "obj-183",
+     "id": "obj-184",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4331,7 +4349,7 @@
    },
    {
     "box": {
-     "id": "obj-184",
+     "id": "obj-185",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -4350,7 +4368,7 @@
    },
    {
     "box": {
-     "id": "obj-185",
+     "id": "obj-186",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -4369,7 +4387,7 @@
    },
    {
     "box": {
-     "id": "obj-186",
+     "id": "obj-187",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -4387,7 +4405,7 @@
    },
    {
     "box": {
-     "id": "obj-187",
+     "id": "obj-188",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4406,7 +4424,7 @@
    },
    {
     "box": {
-     "id": "obj-188",
+     "id": "obj-189",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4424,7 +4442,7 @@
    },
    {
     "box": {
-     "id": "obj-189",
+     "id": "obj-190",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4452,7 +4470,7 @@
    },
    {
     "box": {
-     "id": "obj-190",
+     "id": "obj-191",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4470,7 +4488,7 @@
    },
    {
     "box": {
-     "id": "obj-191",
+     "id": "obj-192",
      "maxclass": "live.menu",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4528,7 +4546,7 @@
    },
    {
     "box": {
-     "id": "obj-192",
+     "id": "obj-193",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4546,7 +4564,7 @@
    },
    {
     "box": {
-     "id": "obj-193",
+     "id": "obj-194",
      "maxclass": "newobj",
      "numinlets": 17,
      "numoutlets": 1,
@@ -4564,7 +4582,7 @@
    },
    {
     "box": {
-     "id": "obj-194",
+     "id": "obj-195",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4605,7 +4623,7 @@
    },
    {
     "box": {
-     "id": "obj-195",
+     "id": "obj-196",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4623,7 +4641,7 @@
    },
    {
     "box": {
-     "id": "obj-196",
+     "id": "obj-197",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4664,7 +4682,7 @@
    },
    {
     "box": {
-     "id": "obj-197",
+     "id": "obj-198",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4682,7 +4700,7 @@
    },
    {
     "box": {
-     "id": "obj-198",
+     "id": "obj-199",
      "maxclass": "newobj",
      "numinlets": 6,
      "numoutlets": 1,
@@ -4700,7 +4718,7 @@
    },
    {
     "box": {
-     "id": "obj-199",
+     "id": "obj-200",
      "maxclass": "live.dial",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4742,7 +4760,7 @@
    },
    {
     "box": {
-     "id": "obj-200",
+     "id": "obj-201",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4760,7 +4778,7 @@
    },
    {
     "box": {
-     "id": "obj-201",
+     "id": "obj-202",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4782,7 +4800,7 @@
    },
    {
     "box": {
-     "id": "obj-202",
+     "id": "obj-203",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4812,7 +4830,7 @@
    },
    {
     "box": {
-     "id": "obj-203",
+     "id": "obj-204",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4830,7 +4848,7 @@
    },
    {
     "box": {
-     "id": "obj-204",
+     "id": "obj-205",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -4849,7 +4867,7 @@
    },
    {
     "box": {
-     "id": "obj-205",
+     "id": "obj-206",
      "maxclass": "newobj",
      "numinlets": 2,
      "numoutlets": 2,
@@ -4868,7 +4886,7 @@
    },
    {
     "box": {
-     "id": "obj-206",
+     "id": "obj-207",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 1,
@@ -4886,7 +4904,7 @@
    },
    {
     "box": {
-     "id": "obj-207",
+     "id": "obj-208",
      "maxclass": "newobj",
      "numinlets": 1,
      "numoutlets": 2,
@@ -4905,7 +4923,7 @@
    },
    {
     "box": {
-     "id": "obj-208",
+     "id": "obj-209",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -4923,7 +4941,7 @@
    },
    {
     "box": {
-     "id": "obj-209",
+     "id": "obj-210",
      "maxclass": "textbutton",
      "numinlets": 1,
      "numoutlets": 3,
@@ -4951,7 +4969,7 @@
    },
    {
     "box": {
-     "id": "obj-210",
+     "id": "obj-211",
      "maxclass": "message",
      "numinlets": 2,
      "numoutlets": 1,
@@ -5072,6 +5090,18 @@
       0
      ],
      "destination": [
+      "obj-13",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-13",
+      0
+     ],
+     "destination": [
       "obj-10",
       0
      ]
@@ -5080,7 +5110,7 @@
    {
     "patchline": {
      "source": [
-      "obj-12",
+      "obj-13",
       0
      ],
      "destination": [
@@ -5096,7 +5126,7 @@
       0
      ],
      "destination": [
-      "obj-13",
+      "obj-14",
       0
      ]
     }
@@ -5104,11 +5134,11 @@
    {
     "patchline": {
      "source": [
-      "obj-13",
+      "obj-14",
       0
      ],
      "destination": [
-      "obj-14",
+      "obj-15",
       0
      ]
     }
@@ -5120,18 +5150,6 @@
       0
      ],
      "destination": [
-      "obj-16",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-16",
-      0
-     ],
-     "destination": [
       "obj-17",
       0
      ]
@@ -5152,8 +5170,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      1
+      "obj-18",
+      0
      ],
      "destination": [
       "obj-19",
@@ -5164,8 +5182,8 @@
    {
     "patchline": {
      "source": [
-      "obj-19",
-      0
+      "obj-17",
+      1
      ],
      "destination": [
       "obj-20",
@@ -5176,8 +5194,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      2
+      "obj-20",
+      0
      ],
      "destination": [
       "obj-21",
@@ -5188,8 +5206,8 @@
    {
     "patchline": {
      "source": [
-      "obj-21",
-      0
+      "obj-17",
+      2
      ],
      "destination": [
       "obj-22",
@@ -5200,8 +5218,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      3
+      "obj-22",
+      0
      ],
      "destination": [
       "obj-23",
@@ -5212,8 +5230,8 @@
    {
     "patchline": {
      "source": [
-      "obj-23",
-      0
+      "obj-17",
+      3
      ],
      "destination": [
       "obj-24",
@@ -5224,8 +5242,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      4
+      "obj-24",
+      0
      ],
      "destination": [
       "obj-25",
@@ -5236,8 +5254,8 @@
    {
     "patchline": {
      "source": [
-      "obj-25",
-      0
+      "obj-17",
+      4
      ],
      "destination": [
       "obj-26",
@@ -5248,8 +5266,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      5
+      "obj-26",
+      0
      ],
      "destination": [
       "obj-27",
@@ -5260,8 +5278,8 @@
    {
     "patchline": {
      "source": [
-      "obj-27",
-      0
+      "obj-17",
+      5
      ],
      "destination": [
       "obj-28",
@@ -5272,8 +5290,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      6
+      "obj-28",
+      0
      ],
      "destination": [
       "obj-29",
@@ -5284,8 +5302,8 @@
    {
     "patchline": {
      "source": [
-      "obj-29",
-      0
+      "obj-17",
+      6
      ],
      "destination": [
       "obj-30",
@@ -5296,8 +5314,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      7
+      "obj-30",
+      0
      ],
      "destination": [
       "obj-31",
@@ -5308,8 +5326,8 @@
    {
     "patchline": {
      "source": [
-      "obj-31",
-      0
+      "obj-17",
+      7
      ],
      "destination": [
       "obj-32",
@@ -5320,8 +5338,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      8
+      "obj-32",
+      0
      ],
      "destination": [
       "obj-33",
@@ -5332,8 +5350,8 @@
    {
     "patchline": {
      "source": [
-      "obj-33",
-      0
+      "obj-17",
+      8
      ],
      "destination": [
       "obj-34",
@@ -5344,8 +5362,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      9
+      "obj-34",
+      0
      ],
      "destination": [
       "obj-35",
@@ -5356,8 +5374,8 @@
    {
     "patchline": {
      "source": [
-      "obj-35",
-      0
+      "obj-17",
+      9
      ],
      "destination": [
       "obj-36",
@@ -5368,8 +5386,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      10
+      "obj-36",
+      0
      ],
      "destination": [
       "obj-37",
@@ -5380,8 +5398,8 @@
    {
     "patchline": {
      "source": [
-      "obj-37",
-      0
+      "obj-17",
+      10
      ],
      "destination": [
       "obj-38",
@@ -5392,8 +5410,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      11
+      "obj-38",
+      0
      ],
      "destination": [
       "obj-39",
@@ -5404,8 +5422,8 @@
    {
     "patchline": {
      "source": [
-      "obj-39",
-      0
+      "obj-17",
+      11
      ],
      "destination": [
       "obj-40",
@@ -5416,8 +5434,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      12
+      "obj-40",
+      0
      ],
      "destination": [
       "obj-41",
@@ -5428,8 +5446,8 @@
    {
     "patchline": {
      "source": [
-      "obj-41",
-      0
+      "obj-17",
+      12
      ],
      "destination": [
       "obj-42",
@@ -5440,8 +5458,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      13
+      "obj-42",
+      0
      ],
      "destination": [
       "obj-43",
@@ -5452,8 +5470,8 @@
    {
     "patchline": {
      "source": [
-      "obj-43",
-      0
+      "obj-17",
+      13
      ],
      "destination": [
       "obj-44",
@@ -5464,8 +5482,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      14
+      "obj-44",
+      0
      ],
      "destination": [
       "obj-45",
@@ -5476,8 +5494,8 @@
    {
     "patchline": {
      "source": [
-      "obj-45",
-      0
+      "obj-17",
+      14
      ],
      "destination": [
       "obj-46",
@@ -5488,8 +5506,8 @@
    {
     "patchline": {
      "source": [
-      "obj-16",
-      15
+      "obj-46",
+      0
      ],
      "destination": [
       "obj-47",
@@ -5500,11 +5518,23 @@
    {
     "patchline": {
      "source": [
-      "obj-47",
-      0
+      "obj-17",
+      15
      ],
      "destination": [
       "obj-48",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-48",
+      0
+     ],
+     "destination": [
+      "obj-49",
       0
      ]
     }
@@ -5516,19 +5546,7 @@
       0
      ],
      "destination": [
-      "obj-50",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-50",
-      0
-     ],
-     "destination": [
-      "obj-49",
+      "obj-51",
       0
      ]
     }
@@ -5540,7 +5558,7 @@
       0
      ],
      "destination": [
-      "obj-52",
+      "obj-50",
       0
      ]
     }
@@ -5560,11 +5578,23 @@
    {
     "patchline": {
      "source": [
-      "obj-18",
+      "obj-53",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-54",
       1
      ]
     }
@@ -5572,11 +5602,11 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-21",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       2
      ]
     }
@@ -5584,11 +5614,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       3
      ]
     }
@@ -5596,11 +5626,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       4
      ]
     }
@@ -5608,11 +5638,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       5
      ]
     }
@@ -5620,11 +5650,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       6
      ]
     }
@@ -5632,11 +5662,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       7
      ]
     }
@@ -5644,11 +5674,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       8
      ]
     }
@@ -5656,11 +5686,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       9
      ]
     }
@@ -5668,11 +5698,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       10
      ]
     }
@@ -5680,11 +5710,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       11
      ]
     }
@@ -5692,11 +5722,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       12
      ]
     }
@@ -5704,11 +5734,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       13
      ]
     }
@@ -5716,11 +5746,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       14
      ]
     }
@@ -5728,11 +5758,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       15
      ]
     }
@@ -5740,12 +5770,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-53",
+      "obj-54",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-55",
+      0
+     ],
+     "destination": [
+      "obj-56",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-57",
+      0
+     ],
+     "destination": [
+      "obj-58",
+      0
      ]
     }
    },
@@ -5756,7 +5810,7 @@
       0
      ],
      "destination": [
-      "obj-55",
+      "obj-59",
       0
      ]
     }
@@ -5768,31 +5822,7 @@
       0
      ],
      "destination": [
-      "obj-57",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-53",
-      0
-     ],
-     "destination": [
-      "obj-58",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-55",
-      0
-     ],
-     "destination": [
-      "obj-58",
+      "obj-59",
       3
      ]
     }
@@ -5800,24 +5830,12 @@
    {
     "patchline": {
      "source": [
-      "obj-57",
+      "obj-58",
       0
      ],
      "destination": [
-      "obj-58",
+      "obj-59",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-58",
-      0
-     ],
-     "destination": [
-      "obj-61",
-      0
      ]
     }
    },
@@ -5828,7 +5846,7 @@
       0
      ],
      "destination": [
-      "obj-60",
+      "obj-62",
       0
      ]
     }
@@ -5848,84 +5866,72 @@
    {
     "patchline": {
      "source": [
-      "obj-62",
-      0
-     ],
-     "destination": [
-      "obj-63",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-63",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-63",
-      0
-     ],
-     "destination": [
-      "obj-64",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-64",
-      0
-     ],
-     "destination": [
-      "obj-65",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-65",
-      1
-     ],
-     "destination": [
-      "obj-66",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-66",
-      0
-     ],
-     "destination": [
-      "obj-67",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-67",
-      1
-     ],
-     "destination": [
       "obj-61",
+      0
+     ],
+     "destination": [
+      "obj-62",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-63",
+      0
+     ],
+     "destination": [
+      "obj-64",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-64",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-64",
+      0
+     ],
+     "destination": [
+      "obj-65",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-65",
+      0
+     ],
+     "destination": [
+      "obj-66",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-66",
+      1
+     ],
+     "destination": [
+      "obj-67",
+      0
      ]
     }
    },
@@ -5945,10 +5951,22 @@
     "patchline": {
      "source": [
       "obj-68",
-      0
+      1
      ],
      "destination": [
       "obj-62",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-68",
+      0
+     ],
+     "destination": [
+      "obj-69",
       0
      ]
     }
@@ -5960,7 +5978,7 @@
       0
      ],
      "destination": [
-      "obj-70",
+      "obj-63",
       0
      ]
     }
@@ -5972,8 +5990,8 @@
       0
      ],
      "destination": [
-      "obj-61",
-      1
+      "obj-71",
+      0
      ]
     }
    },
@@ -5984,31 +6002,7 @@
       0
      ],
      "destination": [
-      "obj-72",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-72",
-      0
-     ],
-     "destination": [
-      "obj-73",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-73",
+      "obj-62",
       1
      ]
     }
@@ -6016,11 +6010,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-72",
       0
      ],
      "destination": [
       "obj-73",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-73",
+      0
+     ],
+     "destination": [
+      "obj-74",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-74",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-74",
       2
      ]
     }
@@ -6028,11 +6058,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       3
      ]
     }
@@ -6040,11 +6070,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       4
      ]
     }
@@ -6052,11 +6082,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       5
      ]
     }
@@ -6064,11 +6094,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       6
      ]
     }
@@ -6076,11 +6106,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       7
      ]
     }
@@ -6088,11 +6118,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       8
      ]
     }
@@ -6100,11 +6130,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       9
      ]
     }
@@ -6112,11 +6142,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       10
      ]
     }
@@ -6124,11 +6154,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       11
      ]
     }
@@ -6136,11 +6166,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       12
      ]
     }
@@ -6148,11 +6178,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       13
      ]
     }
@@ -6160,11 +6190,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       14
      ]
     }
@@ -6172,11 +6202,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       15
      ]
     }
@@ -6184,12 +6214,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-73",
+      "obj-74",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-75",
+      0
+     ],
+     "destination": [
+      "obj-76",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-77",
+      0
+     ],
+     "destination": [
+      "obj-78",
+      0
      ]
     }
    },
@@ -6200,7 +6254,7 @@
       0
      ],
      "destination": [
-      "obj-75",
+      "obj-79",
       0
      ]
     }
@@ -6212,31 +6266,7 @@
       0
      ],
      "destination": [
-      "obj-77",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-73",
-      0
-     ],
-     "destination": [
-      "obj-78",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-75",
-      0
-     ],
-     "destination": [
-      "obj-78",
+      "obj-79",
       3
      ]
     }
@@ -6244,24 +6274,12 @@
    {
     "patchline": {
      "source": [
-      "obj-77",
+      "obj-78",
       0
      ],
      "destination": [
-      "obj-78",
+      "obj-79",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-78",
-      0
-     ],
-     "destination": [
-      "obj-81",
-      0
      ]
     }
    },
@@ -6272,7 +6290,7 @@
       0
      ],
      "destination": [
-      "obj-80",
+      "obj-82",
       0
      ]
     }
@@ -6292,84 +6310,72 @@
    {
     "patchline": {
      "source": [
-      "obj-82",
-      0
-     ],
-     "destination": [
-      "obj-83",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-83",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-83",
-      0
-     ],
-     "destination": [
-      "obj-84",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-84",
-      0
-     ],
-     "destination": [
-      "obj-85",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-85",
-      1
-     ],
-     "destination": [
-      "obj-86",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-86",
-      0
-     ],
-     "destination": [
-      "obj-87",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-87",
-      1
-     ],
-     "destination": [
       "obj-81",
+      0
+     ],
+     "destination": [
+      "obj-82",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-83",
+      0
+     ],
+     "destination": [
+      "obj-84",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-84",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-84",
+      0
+     ],
+     "destination": [
+      "obj-85",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-85",
+      0
+     ],
+     "destination": [
+      "obj-86",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-86",
+      1
+     ],
+     "destination": [
+      "obj-87",
+      0
      ]
     }
    },
@@ -6389,10 +6395,22 @@
     "patchline": {
      "source": [
       "obj-88",
-      0
+      1
      ],
      "destination": [
       "obj-82",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-88",
+      0
+     ],
+     "destination": [
+      "obj-89",
       0
      ]
     }
@@ -6404,7 +6422,7 @@
       0
      ],
      "destination": [
-      "obj-90",
+      "obj-83",
       0
      ]
     }
@@ -6416,8 +6434,8 @@
       0
      ],
      "destination": [
-      "obj-81",
-      1
+      "obj-91",
+      0
      ]
     }
    },
@@ -6428,31 +6446,7 @@
       0
      ],
      "destination": [
-      "obj-92",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-92",
-      0
-     ],
-     "destination": [
-      "obj-93",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-93",
+      "obj-82",
       1
      ]
     }
@@ -6460,11 +6454,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-92",
       0
      ],
      "destination": [
       "obj-93",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-93",
+      0
+     ],
+     "destination": [
+      "obj-94",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-94",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-94",
       2
      ]
     }
@@ -6472,11 +6502,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       3
      ]
     }
@@ -6484,11 +6514,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       4
      ]
     }
@@ -6496,11 +6526,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       5
      ]
     }
@@ -6508,11 +6538,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       6
      ]
     }
@@ -6520,11 +6550,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       7
      ]
     }
@@ -6532,11 +6562,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       8
      ]
     }
@@ -6544,11 +6574,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       9
      ]
     }
@@ -6556,11 +6586,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       10
      ]
     }
@@ -6568,11 +6598,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       11
      ]
     }
@@ -6580,11 +6610,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       12
      ]
     }
@@ -6592,11 +6622,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       13
      ]
     }
@@ -6604,11 +6634,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       14
      ]
     }
@@ -6616,11 +6646,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       15
      ]
     }
@@ -6628,12 +6658,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-93",
+      "obj-94",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-95",
+      0
+     ],
+     "destination": [
+      "obj-96",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-97",
+      0
+     ],
+     "destination": [
+      "obj-98",
+      0
      ]
     }
    },
@@ -6644,7 +6698,7 @@
       0
      ],
      "destination": [
-      "obj-95",
+      "obj-99",
       0
      ]
     }
@@ -6656,31 +6710,7 @@
       0
      ],
      "destination": [
-      "obj-97",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-93",
-      0
-     ],
-     "destination": [
-      "obj-98",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-95",
-      0
-     ],
-     "destination": [
-      "obj-98",
+      "obj-99",
       3
      ]
     }
@@ -6688,24 +6718,12 @@
    {
     "patchline": {
      "source": [
-      "obj-97",
+      "obj-98",
       0
      ],
      "destination": [
-      "obj-98",
+      "obj-99",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-98",
-      0
-     ],
-     "destination": [
-      "obj-101",
-      0
      ]
     }
    },
@@ -6716,7 +6734,7 @@
       0
      ],
      "destination": [
-      "obj-100",
+      "obj-102",
       0
      ]
     }
@@ -6736,84 +6754,72 @@
    {
     "patchline": {
      "source": [
-      "obj-102",
-      0
-     ],
-     "destination": [
-      "obj-103",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-103",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-103",
-      0
-     ],
-     "destination": [
-      "obj-104",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-104",
-      0
-     ],
-     "destination": [
-      "obj-105",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-105",
-      1
-     ],
-     "destination": [
-      "obj-106",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-106",
-      0
-     ],
-     "destination": [
-      "obj-107",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-107",
-      1
-     ],
-     "destination": [
       "obj-101",
+      0
+     ],
+     "destination": [
+      "obj-102",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-103",
+      0
+     ],
+     "destination": [
+      "obj-104",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-104",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-104",
+      0
+     ],
+     "destination": [
+      "obj-105",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-105",
+      0
+     ],
+     "destination": [
+      "obj-106",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-106",
+      1
+     ],
+     "destination": [
+      "obj-107",
+      0
      ]
     }
    },
@@ -6833,10 +6839,22 @@
     "patchline": {
      "source": [
       "obj-108",
-      0
+      1
      ],
      "destination": [
       "obj-102",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-108",
+      0
+     ],
+     "destination": [
+      "obj-109",
       0
      ]
     }
@@ -6848,7 +6866,7 @@
       0
      ],
      "destination": [
-      "obj-110",
+      "obj-103",
       0
      ]
     }
@@ -6860,8 +6878,8 @@
       0
      ],
      "destination": [
-      "obj-101",
-      1
+      "obj-111",
+      0
      ]
     }
    },
@@ -6872,31 +6890,7 @@
       0
      ],
      "destination": [
-      "obj-112",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-112",
-      0
-     ],
-     "destination": [
-      "obj-113",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-113",
+      "obj-102",
       1
      ]
     }
@@ -6904,11 +6898,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-112",
       0
      ],
      "destination": [
       "obj-113",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-113",
+      0
+     ],
+     "destination": [
+      "obj-114",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-114",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-114",
       2
      ]
     }
@@ -6916,11 +6946,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       3
      ]
     }
@@ -6928,11 +6958,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       4
      ]
     }
@@ -6940,11 +6970,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       5
      ]
     }
@@ -6952,11 +6982,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       6
      ]
     }
@@ -6964,11 +6994,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       7
      ]
     }
@@ -6976,11 +7006,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       8
      ]
     }
@@ -6988,11 +7018,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       9
      ]
     }
@@ -7000,11 +7030,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       10
      ]
     }
@@ -7012,11 +7042,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       11
      ]
     }
@@ -7024,11 +7054,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       12
      ]
     }
@@ -7036,11 +7066,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       13
      ]
     }
@@ -7048,11 +7078,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       14
      ]
     }
@@ -7060,11 +7090,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       15
      ]
     }
@@ -7072,12 +7102,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-113",
+      "obj-114",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-115",
+      0
+     ],
+     "destination": [
+      "obj-116",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-117",
+      0
+     ],
+     "destination": [
+      "obj-118",
+      0
      ]
     }
    },
@@ -7088,7 +7142,7 @@
       0
      ],
      "destination": [
-      "obj-115",
+      "obj-119",
       0
      ]
     }
@@ -7100,31 +7154,7 @@
       0
      ],
      "destination": [
-      "obj-117",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-113",
-      0
-     ],
-     "destination": [
-      "obj-118",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-115",
-      0
-     ],
-     "destination": [
-      "obj-118",
+      "obj-119",
       3
      ]
     }
@@ -7132,24 +7162,12 @@
    {
     "patchline": {
      "source": [
-      "obj-117",
+      "obj-118",
       0
      ],
      "destination": [
-      "obj-118",
+      "obj-119",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-118",
-      0
-     ],
-     "destination": [
-      "obj-121",
-      0
      ]
     }
    },
@@ -7160,7 +7178,7 @@
       0
      ],
      "destination": [
-      "obj-120",
+      "obj-122",
       0
      ]
     }
@@ -7180,84 +7198,72 @@
    {
     "patchline": {
      "source": [
-      "obj-122",
-      0
-     ],
-     "destination": [
-      "obj-123",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-123",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-123",
-      0
-     ],
-     "destination": [
-      "obj-124",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-124",
-      0
-     ],
-     "destination": [
-      "obj-125",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-125",
-      1
-     ],
-     "destination": [
-      "obj-126",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-126",
-      0
-     ],
-     "destination": [
-      "obj-127",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-127",
-      1
-     ],
-     "destination": [
       "obj-121",
+      0
+     ],
+     "destination": [
+      "obj-122",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-123",
+      0
+     ],
+     "destination": [
+      "obj-124",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-124",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-124",
+      0
+     ],
+     "destination": [
+      "obj-125",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-125",
+      0
+     ],
+     "destination": [
+      "obj-126",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-126",
+      1
+     ],
+     "destination": [
+      "obj-127",
+      0
      ]
     }
    },
@@ -7277,10 +7283,22 @@
     "patchline": {
      "source": [
       "obj-128",
-      0
+      1
      ],
      "destination": [
       "obj-122",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-128",
+      0
+     ],
+     "destination": [
+      "obj-129",
       0
      ]
     }
@@ -7292,7 +7310,7 @@
       0
      ],
      "destination": [
-      "obj-130",
+      "obj-123",
       0
      ]
     }
@@ -7304,8 +7322,8 @@
       0
      ],
      "destination": [
-      "obj-121",
-      1
+      "obj-131",
+      0
      ]
     }
    },
@@ -7316,31 +7334,7 @@
       0
      ],
      "destination": [
-      "obj-132",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-132",
-      0
-     ],
-     "destination": [
-      "obj-133",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-133",
+      "obj-122",
       1
      ]
     }
@@ -7348,11 +7342,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-132",
       0
      ],
      "destination": [
       "obj-133",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-133",
+      0
+     ],
+     "destination": [
+      "obj-134",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-134",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-134",
       2
      ]
     }
@@ -7360,11 +7390,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       3
      ]
     }
@@ -7372,11 +7402,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       4
      ]
     }
@@ -7384,11 +7414,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       5
      ]
     }
@@ -7396,11 +7426,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       6
      ]
     }
@@ -7408,11 +7438,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       7
      ]
     }
@@ -7420,11 +7450,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       8
      ]
     }
@@ -7432,11 +7462,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       9
      ]
     }
@@ -7444,11 +7474,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       10
      ]
     }
@@ -7456,11 +7486,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       11
      ]
     }
@@ -7468,11 +7498,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       12
      ]
     }
@@ -7480,11 +7510,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       13
      ]
     }
@@ -7492,11 +7522,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       14
      ]
     }
@@ -7504,11 +7534,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       15
      ]
     }
@@ -7516,12 +7546,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-133",
+      "obj-134",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-135",
+      0
+     ],
+     "destination": [
+      "obj-136",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-137",
+      0
+     ],
+     "destination": [
+      "obj-138",
+      0
      ]
     }
    },
@@ -7532,7 +7586,7 @@
       0
      ],
      "destination": [
-      "obj-135",
+      "obj-139",
       0
      ]
     }
@@ -7544,31 +7598,7 @@
       0
      ],
      "destination": [
-      "obj-137",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-133",
-      0
-     ],
-     "destination": [
-      "obj-138",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-135",
-      0
-     ],
-     "destination": [
-      "obj-138",
+      "obj-139",
       3
      ]
     }
@@ -7576,24 +7606,12 @@
    {
     "patchline": {
      "source": [
-      "obj-137",
+      "obj-138",
       0
      ],
      "destination": [
-      "obj-138",
+      "obj-139",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-138",
-      0
-     ],
-     "destination": [
-      "obj-141",
-      0
      ]
     }
    },
@@ -7604,7 +7622,7 @@
       0
      ],
      "destination": [
-      "obj-140",
+      "obj-142",
       0
      ]
     }
@@ -7624,84 +7642,72 @@
    {
     "patchline": {
      "source": [
-      "obj-142",
-      0
-     ],
-     "destination": [
-      "obj-143",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-143",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-143",
-      0
-     ],
-     "destination": [
-      "obj-144",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-144",
-      0
-     ],
-     "destination": [
-      "obj-145",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-145",
-      1
-     ],
-     "destination": [
-      "obj-146",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-146",
-      0
-     ],
-     "destination": [
-      "obj-147",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-147",
-      1
-     ],
-     "destination": [
       "obj-141",
+      0
+     ],
+     "destination": [
+      "obj-142",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-143",
+      0
+     ],
+     "destination": [
+      "obj-144",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-144",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-144",
+      0
+     ],
+     "destination": [
+      "obj-145",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-145",
+      0
+     ],
+     "destination": [
+      "obj-146",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-146",
+      1
+     ],
+     "destination": [
+      "obj-147",
+      0
      ]
     }
    },
@@ -7721,10 +7727,22 @@
     "patchline": {
      "source": [
       "obj-148",
-      0
+      1
      ],
      "destination": [
       "obj-142",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-148",
+      0
+     ],
+     "destination": [
+      "obj-149",
       0
      ]
     }
@@ -7736,7 +7754,7 @@
       0
      ],
      "destination": [
-      "obj-150",
+      "obj-143",
       0
      ]
     }
@@ -7748,8 +7766,8 @@
       0
      ],
      "destination": [
-      "obj-141",
-      1
+      "obj-151",
+      0
      ]
     }
    },
@@ -7760,31 +7778,7 @@
       0
      ],
      "destination": [
-      "obj-152",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-152",
-      0
-     ],
-     "destination": [
-      "obj-153",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-153",
+      "obj-142",
       1
      ]
     }
@@ -7792,11 +7786,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-152",
       0
      ],
      "destination": [
       "obj-153",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-153",
+      0
+     ],
+     "destination": [
+      "obj-154",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-154",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-154",
       2
      ]
     }
@@ -7804,11 +7834,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       3
      ]
     }
@@ -7816,11 +7846,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       4
      ]
     }
@@ -7828,11 +7858,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       5
      ]
     }
@@ -7840,11 +7870,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       6
      ]
     }
@@ -7852,11 +7882,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       7
      ]
     }
@@ -7864,11 +7894,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       8
      ]
     }
@@ -7876,11 +7906,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       9
      ]
     }
@@ -7888,11 +7918,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       10
      ]
     }
@@ -7900,11 +7930,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       11
      ]
     }
@@ -7912,11 +7942,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       12
      ]
     }
@@ -7924,11 +7954,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       13
      ]
     }
@@ -7936,11 +7966,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       14
      ]
     }
@@ -7948,11 +7978,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       15
      ]
     }
@@ -7960,12 +7990,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-153",
+      "obj-154",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-155",
+      0
+     ],
+     "destination": [
+      "obj-156",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-157",
+      0
+     ],
+     "destination": [
+      "obj-158",
+      0
      ]
     }
    },
@@ -7976,7 +8030,7 @@
       0
      ],
      "destination": [
-      "obj-155",
+      "obj-159",
       0
      ]
     }
@@ -7988,31 +8042,7 @@
       0
      ],
      "destination": [
-      "obj-157",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-153",
-      0
-     ],
-     "destination": [
-      "obj-158",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-155",
-      0
-     ],
-     "destination": [
-      "obj-158",
+      "obj-159",
       3
      ]
     }
@@ -8020,24 +8050,12 @@
    {
     "patchline": {
      "source": [
-      "obj-157",
+      "obj-158",
       0
      ],
      "destination": [
-      "obj-158",
+      "obj-159",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-158",
-      0
-     ],
-     "destination": [
-      "obj-161",
-      0
      ]
     }
    },
@@ -8048,7 +8066,7 @@
       0
      ],
      "destination": [
-      "obj-160",
+      "obj-162",
       0
      ]
     }
@@ -8068,84 +8086,72 @@
    {
     "patchline": {
      "source": [
-      "obj-162",
-      0
-     ],
-     "destination": [
-      "obj-163",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-163",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-163",
-      0
-     ],
-     "destination": [
-      "obj-164",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-164",
-      0
-     ],
-     "destination": [
-      "obj-165",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-165",
-      1
-     ],
-     "destination": [
-      "obj-166",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-166",
-      0
-     ],
-     "destination": [
-      "obj-167",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-167",
-      1
-     ],
-     "destination": [
       "obj-161",
+      0
+     ],
+     "destination": [
+      "obj-162",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-163",
+      0
+     ],
+     "destination": [
+      "obj-164",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-164",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-164",
+      0
+     ],
+     "destination": [
+      "obj-165",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-165",
+      0
+     ],
+     "destination": [
+      "obj-166",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-166",
+      1
+     ],
+     "destination": [
+      "obj-167",
+      0
      ]
     }
    },
@@ -8165,10 +8171,22 @@
     "patchline": {
      "source": [
       "obj-168",
-      0
+      1
      ],
      "destination": [
       "obj-162",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-168",
+      0
+     ],
+     "destination": [
+      "obj-169",
       0
      ]
     }
@@ -8180,7 +8198,7 @@
       0
      ],
      "destination": [
-      "obj-170",
+      "obj-163",
       0
      ]
     }
@@ -8192,8 +8210,8 @@
       0
      ],
      "destination": [
-      "obj-161",
-      1
+      "obj-171",
+      0
      ]
     }
    },
@@ -8204,31 +8222,7 @@
       0
      ],
      "destination": [
-      "obj-172",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-172",
-      0
-     ],
-     "destination": [
-      "obj-173",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-173",
+      "obj-162",
       1
      ]
     }
@@ -8236,11 +8230,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-172",
       0
      ],
      "destination": [
       "obj-173",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-173",
+      0
+     ],
+     "destination": [
+      "obj-174",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-174",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-174",
       2
      ]
     }
@@ -8248,11 +8278,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       3
      ]
     }
@@ -8260,11 +8290,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       4
      ]
     }
@@ -8272,11 +8302,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       5
      ]
     }
@@ -8284,11 +8314,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       6
      ]
     }
@@ -8296,11 +8326,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       7
      ]
     }
@@ -8308,11 +8338,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       8
      ]
     }
@@ -8320,11 +8350,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       9
      ]
     }
@@ -8332,11 +8362,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       10
      ]
     }
@@ -8344,11 +8374,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       11
      ]
     }
@@ -8356,11 +8386,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       12
      ]
     }
@@ -8368,11 +8398,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       13
      ]
     }
@@ -8380,11 +8410,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       14
      ]
     }
@@ -8392,11 +8422,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       15
      ]
     }
@@ -8404,12 +8434,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-173",
+      "obj-174",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-175",
+      0
+     ],
+     "destination": [
+      "obj-176",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-177",
+      0
+     ],
+     "destination": [
+      "obj-178",
+      0
      ]
     }
    },
@@ -8420,7 +8474,7 @@
       0
      ],
      "destination": [
-      "obj-175",
+      "obj-179",
       0
      ]
     }
@@ -8432,31 +8486,7 @@
       0
      ],
      "destination": [
-      "obj-177",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-173",
-      0
-     ],
-     "destination": [
-      "obj-178",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-175",
-      0
-     ],
-     "destination": [
-      "obj-178",
+      "obj-179",
       3
      ]
     }
@@ -8464,24 +8494,12 @@
    {
     "patchline": {
      "source": [
-      "obj-177",
+      "obj-178",
       0
      ],
      "destination": [
-      "obj-178",
+      "obj-179",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-178",
-      0
-     ],
-     "destination": [
-      "obj-181",
-      0
      ]
     }
    },
@@ -8492,7 +8510,7 @@
       0
      ],
      "destination": [
-      "obj-180",
+      "obj-182",
       0
      ]
     }
@@ -8512,84 +8530,72 @@
    {
     "patchline": {
      "source": [
-      "obj-182",
-      0
-     ],
-     "destination": [
-      "obj-183",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-183",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-183",
-      0
-     ],
-     "destination": [
-      "obj-184",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-184",
-      0
-     ],
-     "destination": [
-      "obj-185",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-185",
-      1
-     ],
-     "destination": [
-      "obj-186",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-186",
-      0
-     ],
-     "destination": [
-      "obj-187",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-187",
-      1
-     ],
-     "destination": [
       "obj-181",
+      0
+     ],
+     "destination": [
+      "obj-182",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-183",
+      0
+     ],
+     "destination": [
+      "obj-184",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-184",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-184",
+      0
+     ],
+     "destination": [
+      "obj-185",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-185",
+      0
+     ],
+     "destination": [
+      "obj-186",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-186",
+      1
+     ],
+     "destination": [
+      "obj-187",
+      0
      ]
     }
    },
@@ -8609,10 +8615,22 @@
     "patchline": {
      "source": [
       "obj-188",
-      0
+      1
      ],
      "destination": [
       "obj-182",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-188",
+      0
+     ],
+     "destination": [
+      "obj-189",
       0
      ]
     }
@@ -8624,7 +8642,7 @@
       0
      ],
      "destination": [
-      "obj-190",
+      "obj-183",
       0
      ]
     }
@@ -8636,8 +8654,8 @@
       0
      ],
      "destination": [
-      "obj-181",
-      1
+      "obj-191",
+      0
      ]
     }
    },
@@ -8648,31 +8666,7 @@
       0
      ],
      "destination": [
-      "obj-192",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-192",
-      0
-     ],
-     "destination": [
-      "obj-193",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-18",
-      0
-     ],
-     "destination": [
-      "obj-193",
+      "obj-182",
       1
      ]
     }
@@ -8680,11 +8674,47 @@
    {
     "patchline": {
      "source": [
-      "obj-20",
+      "obj-192",
       0
      ],
      "destination": [
       "obj-193",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-193",
+      0
+     ],
+     "destination": [
+      "obj-194",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-19",
+      0
+     ],
+     "destination": [
+      "obj-194",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-21",
+      0
+     ],
+     "destination": [
+      "obj-194",
       2
      ]
     }
@@ -8692,11 +8722,11 @@
    {
     "patchline": {
      "source": [
-      "obj-22",
+      "obj-23",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       3
      ]
     }
@@ -8704,11 +8734,11 @@
    {
     "patchline": {
      "source": [
-      "obj-24",
+      "obj-25",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       4
      ]
     }
@@ -8716,11 +8746,11 @@
    {
     "patchline": {
      "source": [
-      "obj-26",
+      "obj-27",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       5
      ]
     }
@@ -8728,11 +8758,11 @@
    {
     "patchline": {
      "source": [
-      "obj-28",
+      "obj-29",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       6
      ]
     }
@@ -8740,11 +8770,11 @@
    {
     "patchline": {
      "source": [
-      "obj-30",
+      "obj-31",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       7
      ]
     }
@@ -8752,11 +8782,11 @@
    {
     "patchline": {
      "source": [
-      "obj-32",
+      "obj-33",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       8
      ]
     }
@@ -8764,11 +8794,11 @@
    {
     "patchline": {
      "source": [
-      "obj-34",
+      "obj-35",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       9
      ]
     }
@@ -8776,11 +8806,11 @@
    {
     "patchline": {
      "source": [
-      "obj-36",
+      "obj-37",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       10
      ]
     }
@@ -8788,11 +8818,11 @@
    {
     "patchline": {
      "source": [
-      "obj-38",
+      "obj-39",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       11
      ]
     }
@@ -8800,11 +8830,11 @@
    {
     "patchline": {
      "source": [
-      "obj-40",
+      "obj-41",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       12
      ]
     }
@@ -8812,11 +8842,11 @@
    {
     "patchline": {
      "source": [
-      "obj-42",
+      "obj-43",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       13
      ]
     }
@@ -8824,11 +8854,11 @@
    {
     "patchline": {
      "source": [
-      "obj-44",
+      "obj-45",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       14
      ]
     }
@@ -8836,11 +8866,11 @@
    {
     "patchline": {
      "source": [
-      "obj-46",
+      "obj-47",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       15
      ]
     }
@@ -8848,12 +8878,36 @@
    {
     "patchline": {
      "source": [
-      "obj-48",
+      "obj-49",
       0
      ],
      "destination": [
-      "obj-193",
+      "obj-194",
       16
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-195",
+      0
+     ],
+     "destination": [
+      "obj-196",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-197",
+      0
+     ],
+     "destination": [
+      "obj-198",
+      0
      ]
     }
    },
@@ -8864,7 +8918,7 @@
       0
      ],
      "destination": [
-      "obj-195",
+      "obj-199",
       0
      ]
     }
@@ -8876,31 +8930,7 @@
       0
      ],
      "destination": [
-      "obj-197",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-193",
-      0
-     ],
-     "destination": [
-      "obj-198",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-195",
-      0
-     ],
-     "destination": [
-      "obj-198",
+      "obj-199",
       3
      ]
     }
@@ -8908,24 +8938,12 @@
    {
     "patchline": {
      "source": [
-      "obj-197",
+      "obj-198",
       0
      ],
      "destination": [
-      "obj-198",
+      "obj-199",
       4
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-198",
-      0
-     ],
-     "destination": [
-      "obj-201",
-      0
      ]
     }
    },
@@ -8936,7 +8954,7 @@
       0
      ],
      "destination": [
-      "obj-200",
+      "obj-202",
       0
      ]
     }
@@ -8956,84 +8974,72 @@
    {
     "patchline": {
      "source": [
-      "obj-202",
-      0
-     ],
-     "destination": [
-      "obj-203",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-49",
-      1
-     ],
-     "destination": [
-      "obj-203",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-203",
-      0
-     ],
-     "destination": [
-      "obj-204",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-204",
-      0
-     ],
-     "destination": [
-      "obj-205",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-205",
-      1
-     ],
-     "destination": [
-      "obj-206",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-206",
-      0
-     ],
-     "destination": [
-      "obj-207",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-207",
-      1
-     ],
-     "destination": [
       "obj-201",
+      0
+     ],
+     "destination": [
+      "obj-202",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-203",
+      0
+     ],
+     "destination": [
+      "obj-204",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-50",
       1
+     ],
+     "destination": [
+      "obj-204",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-204",
+      0
+     ],
+     "destination": [
+      "obj-205",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-205",
+      0
+     ],
+     "destination": [
+      "obj-206",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-206",
+      1
+     ],
+     "destination": [
+      "obj-207",
+      0
      ]
     }
    },
@@ -9053,10 +9059,22 @@
     "patchline": {
      "source": [
       "obj-208",
-      0
+      1
      ],
      "destination": [
       "obj-202",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-208",
+      0
+     ],
+     "destination": [
+      "obj-209",
       0
      ]
     }
@@ -9068,7 +9086,7 @@
       0
      ],
      "destination": [
-      "obj-210",
+      "obj-203",
       0
      ]
     }
@@ -9080,7 +9098,19 @@
       0
      ],
      "destination": [
-      "obj-201",
+      "obj-211",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-211",
+      0
+     ],
+     "destination": [
+      "obj-202",
       1
      ]
     }
@@ -9092,162 +9122,162 @@
     "Port",
     0
    ],
-   "obj-51": [
+   "obj-52": [
     "Follow 1",
     "Follow 1",
     0
    ],
-   "obj-54": [
+   "obj-55": [
     "Min 1",
     "Min 1",
     0
    ],
-   "obj-56": [
+   "obj-57": [
     "Max 1",
     "Max 1",
     0
    ],
-   "obj-59": [
+   "obj-60": [
     "Lag 1",
     "Lag 1",
     0
    ],
-   "obj-71": [
+   "obj-72": [
     "Follow 2",
     "Follow 2",
     0
    ],
-   "obj-74": [
+   "obj-75": [
     "Min 2",
     "Min 2",
     0
    ],
-   "obj-76": [
+   "obj-77": [
     "Max 2",
     "Max 2",
     0
    ],
-   "obj-79": [
+   "obj-80": [
     "Lag 2",
     "Lag 2",
     0
    ],
-   "obj-91": [
+   "obj-92": [
     "Follow 3",
     "Follow 3",
     0
    ],
-   "obj-94": [
+   "obj-95": [
     "Min 3",
     "Min 3",
     0
    ],
-   "obj-96": [
+   "obj-97": [
     "Max 3",
     "Max 3",
     0
    ],
-   "obj-99": [
+   "obj-100": [
     "Lag 3",
     "Lag 3",
     0
    ],
-   "obj-111": [
+   "obj-112": [
     "Follow 4",
     "Follow 4",
     0
    ],
-   "obj-114": [
+   "obj-115": [
     "Min 4",
     "Min 4",
     0
    ],
-   "obj-116": [
+   "obj-117": [
     "Max 4",
     "Max 4",
     0
    ],
-   "obj-119": [
+   "obj-120": [
     "Lag 4",
     "Lag 4",
     0
    ],
-   "obj-131": [
+   "obj-132": [
     "Follow 5",
     "Follow 5",
     0
    ],
-   "obj-134": [
+   "obj-135": [
     "Min 5",
     "Min 5",
     0
    ],
-   "obj-136": [
+   "obj-137": [
     "Max 5",
     "Max 5",
     0
    ],
-   "obj-139": [
+   "obj-140": [
     "Lag 5",
     "Lag 5",
     0
    ],
-   "obj-151": [
+   "obj-152": [
     "Follow 6",
     "Follow 6",
     0
    ],
-   "obj-154": [
+   "obj-155": [
     "Min 6",
     "Min 6",
     0
    ],
-   "obj-156": [
+   "obj-157": [
     "Max 6",
     "Max 6",
     0
    ],
-   "obj-159": [
+   "obj-160": [
     "Lag 6",
     "Lag 6",
     0
    ],
-   "obj-171": [
+   "obj-172": [
     "Follow 7",
     "Follow 7",
     0
    ],
-   "obj-174": [
+   "obj-175": [
     "Min 7",
     "Min 7",
     0
    ],
-   "obj-176": [
+   "obj-177": [
     "Max 7",
     "Max 7",
     0
    ],
-   "obj-179": [
+   "obj-180": [
     "Lag 7",
     "Lag 7",
     0
    ],
-   "obj-191": [
+   "obj-192": [
     "Follow 8",
     "Follow 8",
     0
    ],
-   "obj-194": [
+   "obj-195": [
     "Min 8",
     "Min 8",
     0
    ],
-   "obj-196": [
+   "obj-197": [
     "Max 8",
     "Max 8",
     0
    ],
-   "obj-199": [
+   "obj-200": [
     "Lag 8",
     "Lag 8",
     0

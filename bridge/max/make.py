@@ -270,14 +270,16 @@ def live_device() -> Patcher:
     port = p.parameter(
         "live.numbox", 120, 170, "Port", size=(50.0, 15.0),
         presentation=1, presentation_rect=[6.0, 148.0, 50.0, 15.0],
-        values={"parameter_type": 1, "parameter_mmin": 1024, "parameter_mmax": 65535,
+        # A float that shows as an int: Live's own ints have at most 256 values.
+        values={"parameter_type": 0, "parameter_mmin": 1024, "parameter_mmax": 65535,
                 "parameter_initial_enable": 1, "parameter_initial": [LIVE_PORT],
                 "parameter_unitstyle": 0},
     )  # fmt: skip
-    p.wire(port, 0, change)
+    whole = p.obj(120, 200, "int")
+    p.chain(port, whole, change)
     # The subscription must name the port that is heard on.
     (kept,) = [b["box"]["id"] for b in p.boxes if b["box"].get("text") == f"int {LIVE_PORT}"]
-    p.wire(port, 0, kept, 1)
+    p.wire(whole, 0, kept, 1)
     alive = p.obj(20, 260, "route /stemd/alive", size=(130.0, 22.0))
     heart = p.box("button", 20, 290, size=(20.0, 20.0),
                   presentation=1, presentation_rect=[6.0, 6.0, 18.0, 18.0])  # fmt: skip

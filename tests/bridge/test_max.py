@@ -177,6 +177,30 @@ def test_each_slot_has_all_it_needs(make):
     assert not any(b["parameter_enable"] for b in buttons)
 
 
+def test_no_parameter_is_an_int_of_more_values_than_live_has():
+    """Cycling '74: type Int has up to 256; beyond, Float with the unit style Int."""
+    for box in boxes(load("ableton/stemd.maxpat")).values():
+        if box.get("parameter_enable"):
+            values = box["saved_attribute_attributes"]["valueof"]
+            low, high = values.get("parameter_mmin", 0), values.get("parameter_mmax", 127)
+            assert values["parameter_type"] != 1 or high - low < 256, box["varname"]
+
+
+def test_the_port_is_a_whole_number_to_whom_it_is_said():
+    patcher = load("ableton/stemd.maxpat")
+    there = boxes(patcher)
+    lines = [(x["patchline"]["source"], x["patchline"]["destination"]) for x in patcher["lines"]]
+
+    def behind(name):
+        return [(there[target], inlet) for (source, _), (target, inlet) in lines if source == name]
+
+    (port,) = [name for name, box in there.items() if box.get("varname") == "Port"]
+    ((whole, _),) = behind(port)
+    assert whole["text"] == "int"
+    said = {(box["text"], inlet) for box, inlet in behind(whole["id"])}
+    assert said == {("port $1", 0), ("int 9704", 1)}
+
+
 def test_every_value_can_be_followed_in_every_slot():
     patcher = load("ableton/stemd.maxpat")
     there = boxes(patcher)
