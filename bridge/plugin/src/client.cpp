@@ -336,7 +336,7 @@ bool Client::send(wire::Header header, const void* payload, size_t size) {
 Link Client::verdict() const {
     const uint32_t needed = session_->offline ? session_->algorithmic.load()
                                               : std::max(session_->algorithmic.load(),
-                                                         session_->minimum.load());
+                                                         session_->needed());
     return session_->latency < needed ? Link::latency_too_low : Link::connected;
 }
 

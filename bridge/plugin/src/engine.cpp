@@ -48,6 +48,8 @@ void Engine::activate(std::shared_ptr<Session> session, const Controls& controls
 
 void Engine::process(const float* const in[kInputs], float* const out[kOutputs], uint32_t frames,
                      const Controls& controls) {
+    if (session_ && frames > session_->largest.load(std::memory_order_relaxed))
+        session_->largest.store(frames, std::memory_order_relaxed);
     for (uint32_t done = 0; done < frames;) {
         const uint32_t count = std::min(frames - done, chunk_);
         const float* const from[kInputs] = {in[0] + done, in[1] + done};

@@ -153,7 +153,7 @@ private:
         if (!session) return;  // the counts of the last run stay to be read
         values_[kProfile] = float(session->profile);
         values_[kLatencyNow] = 1000.f * session->latency / session->rate;
-        values_[kLatencyNeeded] = 1000.f * session->minimum / session->rate;
+        values_[kLatencyNeeded] = 1000.f * session->needed() / session->rate;
         values_[kUnderrun] = shown(session->underrun);
         values_[kDropped] = shown(session->dropped);
         values_[kTimeouts] = shown(session->timeouts);

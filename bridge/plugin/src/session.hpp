@@ -22,6 +22,7 @@ struct Session {
           rate(rate),
           max_block(max_block),
           latency(latency),
+          largest(max_block),
           // A quarter of a second of input, so that a pause of the network thread loses nothing. Not
           // more: every page and line of it passes through the audio thread's caches.
           up(rate / 4 + 4 * uint64_t(max_block)),
@@ -35,6 +36,9 @@ struct Session {
     const uint32_t max_block;  // frames
     const uint32_t latency;    // frames, what the host was told
 
+    // Frames of the largest block that came: LV2 hosts may let them grow under a running instance.
+    std::atomic<uint32_t> largest;
+
     UpRing up;
     DownRing down;
 
@@ -45,6 +49,12 @@ struct Session {
     std::atomic<uint32_t> minimum{0};      // frames, from WELCOME
     std::atomic<int> profile{0};           // likewise; see link.hpp
     std::atomic<uint64_t> flow{0};         // rises whenever the daemon was of use
+
+    // Frames of latency that blocks as they come need in real time; 0 before WELCOME.
+    uint32_t needed() const {
+        const uint32_t told = minimum;
+        return told ? told + largest.load(std::memory_order_relaxed) - max_block : 0;
+    }
 
     std::atomic<uint64_t> underrun{0};   // frames that were not there when they had to be heard
     std::atomic<uint64_t> dropped{0};    // frames of input that never got to the daemon

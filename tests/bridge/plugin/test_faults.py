@@ -92,6 +92,16 @@ def test_answers_that_are_of_no_use(kind: str, behaviour: str, said: str, host: 
         assert "full: 0 instances are the limit" in heard.report["errors"]
 
 
+@pytest.mark.parametrize("kind", SANITIZED)
+@pytest.mark.parametrize(("block", "said"), [(256, "connected"), (1024, "latency too low")])
+def test_blocks_that_grow_need_more(kind: str, block: int, said: str, host: Host) -> None:
+    """LV2 hosts may under a running instance; the latency they were told stays."""
+    with host.fake():
+        heard = host.run(kind, noise(2), offline=False, paced=True, max_block=256, blocks=[block])
+    assert heard.null() <= 1e-6
+    assert status(heard) == said
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_fuzz_is_passed_over(kind: str, host: Host) -> None:
     """Broken messages before every good one: what is heard is the good ones."""
