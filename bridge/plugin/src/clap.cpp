@@ -115,18 +115,15 @@ float* channel(const clap_audio_buffer_t* ports, uint32_t count, uint32_t index)
 
 clap_process_status CLAP_ABI process(const clap_plugin_t* plugin, const clap_process_t* given) {
     Wrapped& self = wrapped(plugin);
-    if (given->frames_count > stemd::kSpareFrames) return CLAP_PROCESS_ERROR;
-    HostBlock block;
+    HostBlock block{spare};
     block.offline = self.offline;
     block.frames = given->frames_count;
     for (uint32_t c = 0; c < stemd::kInputs; ++c) {
         block.in[c] = channel(given->audio_inputs, given->audio_inputs_count, c);
-        if (!block.in[c]) block.in[c] = c ? block.in[0] : spare.silence;
+        if (!block.in[c]) block.in[c] = block.in[0];  // mono is heard on both sides
     }
-    for (uint32_t c = 0; c < stemd::kOutputs; ++c) {
+    for (uint32_t c = 0; c < stemd::kOutputs; ++c)
         block.out[c] = channel(given->audio_outputs, given->audio_outputs_count, c);
-        if (!block.out[c]) block.out[c] = spare.waste;
-    }
     // DPF gets complete ports that lead nowhere; run() looks for the audio in `block`.
     float* waste[2] = {spare.waste, spare.waste};
     float* silence[2] = {spare.silence, spare.silence};

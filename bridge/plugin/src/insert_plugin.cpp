@@ -120,7 +120,9 @@ protected:
 
     void run(const float** inputs, float** outputs, uint32_t frames) override {
         if (const stemd::HostBlock* block = stemd::host_block)
-            instance_.process(block->in, block->out, block->frames, controls());
+            block->in_pieces([&, now = controls()](auto in, auto out, uint32_t count) {
+                instance_.process(in, out, count, now);
+            });
         else
             instance_.process(inputs, outputs, frames, controls());
         show();

@@ -111,7 +111,9 @@ protected:
 
     void run(const float**, float** outputs, uint32_t frames) override {
         if (const stemd::HostBlock* block = stemd::host_block)
-            receiver_.process(block->out, block->frames, gains());
+            block->in_pieces([&, now = gains()](auto, auto out, uint32_t count) {
+                receiver_.process(out, count, now);
+            });
         else
             receiver_.process(outputs, frames, gains());
         show();

@@ -22,11 +22,9 @@ v3_result(V3_API* dpf_create)(void*, const v3_tuid, const v3_tuid, void**);
 
 stemd::Spare spare;
 
-// Busses the host left out are silence, or nowhere.
-bool gather(const v3_process_data* data, HostBlock& block) {
-    const auto frames = uint32_t(data->nframes);
+void gather(const v3_process_data* data, HostBlock& block) {
     block.offline = data->process_mode == V3_OFFLINE;
-    block.frames = frames;
+    block.frames = uint32_t(data->nframes);
     const auto channel = [](const v3_audio_bus_buffers* busses, int32_t count, uint32_t index) {
         const int32_t bus = int32_t(index / 2), side = int32_t(index % 2);
         if (!busses || bus >= count || side >= busses[bus].num_channels) return (float*)nullptr;
@@ -36,13 +34,10 @@ bool gather(const v3_process_data* data, HostBlock& block) {
     for (uint32_t c = 0; c < stemd::kInputs; ++c) {
         block.in[c] = channel(data->inputs, data->num_input_buses, c);
         // A mono input is heard on both sides.
-        if (!block.in[c]) block.in[c] = c ? block.in[0] : spare.silence;
+        if (!block.in[c]) block.in[c] = block.in[0];
     }
-    for (uint32_t c = 0; c < stemd::kOutputs; ++c) {
+    for (uint32_t c = 0; c < stemd::kOutputs; ++c)
         block.out[c] = channel(data->outputs, data->num_output_buses, c);
-        if (!block.out[c]) block.out[c] = spare.waste;
-    }
-    return frames <= stemd::kSpareFrames;
 }
 
 // A host may not want to know what changes; DPF would complain about that in the audio thread.
@@ -78,12 +73,13 @@ Nowhere::Nowhere() {
 
 v3_result V3_API process(void* self, v3_process_data* data) {
     if (data->nframes < 0 || data->symbolic_sample_size != V3_SAMPLE_32) return V3_INVALID_ARG;
-    HostBlock block;
-    if (!gather(data, block)) return V3_INVALID_ARG;
+    HostBlock block{spare};
+    gather(data, block);
     // DPF sees parameters only; the audio is in `block`, where run() looks for it.
     v3_process_data without_audio = *data;
-    // A call without frames brings parameters, and DPF would not look at them.
-    if (data->nframes == 0) without_audio.nframes = 1;
+    // A call without frames brings parameters, and DPF would not look at them; of as many as it is
+    // told it makes silence that nobody hears.
+    without_audio.nframes = 1;
     if (!data->output_params)
         without_audio.output_params = reinterpret_cast<v3_param_changes**>(&nowhere.changes_object);
     without_audio.num_input_buses = without_audio.num_output_buses = 0;

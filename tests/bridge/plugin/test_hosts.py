@@ -26,7 +26,7 @@ def test_ports_are_named_after_the_stems(kind: str, host: Host) -> None:
 
 
 @pytest.mark.parametrize("rate", [44_100, 96_000])
-@pytest.mark.parametrize("blocks", [[1, 4096, 17, 64, 1000, 333], [64], [2048]])
+@pytest.mark.parametrize("blocks", [[1, 4096, 17, 64, 1000, 333], [64], [2048], [16384, 9000]])
 def test_stems_are_exact_and_in_time(kind: str, rate: int, blocks: list[int], host: Host) -> None:
     with host.fake():
         heard = host.run(kind, noise(1, rate), rate=rate, blocks=blocks, max_block=max(blocks))
@@ -42,10 +42,11 @@ def test_a_block_of_one_all_the_way(kind: str, host: Host) -> None:
     assert not heard.wrong_stems(SHARES).any()
 
 
+@pytest.mark.parametrize("max_block", [512, 20_000])
 @pytest.mark.parametrize("left_out", [[0], [1, 3], [0, 1, 2, 3]])
-def test_busses_may_be_left_out(kind: str, left_out: list[int], host: Host) -> None:
+def test_busses_may_be_left_out(kind: str, left_out: list[int], max_block: int, host: Host) -> None:
     with host.fake():
-        heard = host.run(kind, noise(0.5), left_out=left_out)
+        heard = host.run(kind, noise(1.5), left_out=left_out, max_block=max_block)
     there = [s for s in range(4) if s not in left_out]
     expected = heard.delayed()[:, None, :] * SHARES[None, there, None]
     np.testing.assert_array_equal(heard.stems[0][:, there], expected)
