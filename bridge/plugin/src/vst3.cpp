@@ -1,6 +1,6 @@
-// VST3 entry: DPF's own, with three of its functions replaced. DPF 1.6 writes only output bus 0, no
-// version passes the offline flag on, all busses claim to be main ones, and parameters that come
-// without audio are lost.
+// VST3 entry: DPF's own, with four of its functions replaced. DPF 1.6 writes only output bus 0, no
+// version passes the offline flag on, all busses claim to be main ones, parameters that come without
+// audio are lost, and a pause of processing, which may come in the audio thread, ends the activation.
 
 #include <cstring>
 
@@ -92,6 +92,9 @@ v3_result V3_API process(void* self, v3_process_data* data) {
     return result;
 }
 
+// Memory, the daemon and the latency that was told are matters of set_active, in the main thread.
+v3_result V3_API set_processing(void*, v3_bool) { return V3_OK; }
+
 v3_result V3_API get_bus_info(void* self, int32_t type, int32_t direction, int32_t index,
                               v3_bus_info* info) {
     const v3_result result = dpf_get_bus_info(self, type, direction, index, info);
@@ -109,6 +112,7 @@ v3_result V3_API query(void* self, const v3_tuid iid, void** out) {
         if (processor->proc.process != process) {
             dpf_process = processor->proc.process;
             processor->proc.process = process;
+            processor->proc.set_processing = set_processing;
         }
     }
     return result;

@@ -30,7 +30,7 @@ class Feed:
 
 
 class Fake:
-    """Behaviours: exact slow silent refuse garbage oversize foreign high miser stall fuzz."""
+    """Behaviours: exact slow silent refuse once garbage oversize foreign high miser stall fuzz."""
 
     def __init__(self, endpoint: str, behaviour: str, secret: str = "") -> None:
         self.behaviour = behaviour
@@ -41,6 +41,7 @@ class Fake:
         self.router.linger = 0
         self.router.bind(endpoint)
         self.feeds: dict[int, Feed] = {}
+        self.epochs: dict[int, int] = {}  # of each instance the first
         self.random = np.random.default_rng(5)
         self.answered = 0
 
@@ -75,7 +76,8 @@ class Fake:
         return self.separate(route, header, payload, feed)
 
     def welcome(self, route, header, payload) -> None:
-        if self.behaviour == "refuse":
+        first = self.epochs.setdefault(header.instance, header.epoch)
+        if self.behaviour == "refuse" or (self.behaviour == "once" and header.epoch != first):
             return self.say(route, Type.ERROR, header, b"full: 0 instances are the limit")
         hello = decode_fields(payload)
         feed = self.feeds.get(header.instance)

@@ -189,6 +189,7 @@ int main(int, char** arguments) try {
     calls_us.reserve(size_t(length / *std::min_element(blocks.begin(), blocks.end()) + 1));
     runs[0].trace.reserve(size_t(20 * double(length) / rate + 2) * (traced.size() + 1));
     const auto sealed_from = int64_t(rate * order.value("sealed_after_s", 1e9));
+    auto rest_at = int64_t(rate * order.value("rest_after_s", 1e9));
     const int64_t start = now_ns();
     // A thread of its own, as in any host.
     std::thread audio([&] {
@@ -211,6 +212,10 @@ int main(int, char** arguments) try {
                 seal();
                 sealed = true;
             }
+            if (at >= rest_at) {
+                for (Run& run : runs) run.plugin->rest();
+                rest_at = length;
+            }
             int64_t took = 0;
             for (Run& run : runs) took += block(run, input, at, frames, left_out, hollow);
             calls_us.push_back(1e-3 * double(took));
@@ -227,6 +232,7 @@ int main(int, char** arguments) try {
     audio.join();
 
     report["wall_s"] = 1e-9 * double(now_ns() - start);
+    report["latency_at_end"] = runs[0].plugin->latency();
     report["threads"] = entries("/proc/self/task") - 2;
     report["descriptors"] = entries("/proc/self/fd") - 3;
     report["trace"] = Json::array();

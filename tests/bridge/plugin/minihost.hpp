@@ -21,6 +21,7 @@ public:
     virtual void leave_out(const std::vector<int>& outputs) = 0;  // busses, before activate
     virtual void activate() = 0;
     virtual void deactivate() = 0;
+    virtual void rest() {}  // in the audio thread, between two blocks: processing ends and begins
     virtual uint32_t latency() = 0;
     virtual std::vector<std::string> parameters() = 0;
     virtual void set(const std::string& name, double value) = 0;  // plain value

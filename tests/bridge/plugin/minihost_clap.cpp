@@ -83,6 +83,11 @@ public:
         plugin_->deactivate(plugin_);
     }
 
+    void rest() override {
+        plugin_->stop_processing(plugin_);
+        need(plugin_->start_processing(plugin_), "does not start again");
+    }
+
     uint32_t latency() override {
         const auto* found = static_cast<const clap_plugin_latency_t*>(
             plugin_->get_extension(plugin_, CLAP_EXT_LATENCY));

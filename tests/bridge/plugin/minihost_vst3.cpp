@@ -186,6 +186,11 @@ public:
         v3_cpp_obj(component_)->set_active(component_, false);
     }
 
+    void rest() override {
+        v3_cpp_obj(processor_)->set_processing(processor_, false);
+        v3_cpp_obj(processor_)->set_processing(processor_, true);
+    }
+
     uint32_t latency() override { return v3_cpp_obj(processor_)->get_latency_samples(processor_); }
 
     std::vector<std::string> parameters() override {

@@ -132,6 +132,17 @@ def test_in_real_time_too(kind: str, host: Host) -> None:
     assert right[len(right) // 2 :].any()
 
 
+def test_a_rest_between_two_blocks_is_no_end(kind: str, host: Host) -> None:
+    """Hosts say it in the audio thread: nothing may be taken anew, and nobody is told goodbye."""
+    order = dict(offline=False, paced=True, max_block=256, sealed_after_s=1, rest_after_s=1.2)
+    with host.fake("once"):
+        heard = host.run(kind, noise(2), **order)
+    assert heard.report["sealed"]
+    assert heard.report["latency_at_end"] == heard.latency
+    assert heard.null() <= 1e-6
+    assert heard.parameters()["Status"] == STATUS.index("connected")
+
+
 def test_forced_rendering_modes(kind: str, host: Host) -> None:
     """Offline although the host does not say so: nothing is missed, at any speed."""
     with host.fake():
