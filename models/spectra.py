@@ -75,12 +75,16 @@ class Statistics:
         Targets are taken of every n-th frame: frames overlap by much more than targets change.
     device : torch.device
         Where the audio will be.
+    windows : sequence of int, optional
+        Hop lengths whose windows may be asked for; default: that of hop_length.
     """
 
-    def __init__(self, n_fft, hop_length, every, device="cpu"):
+    def __init__(self, n_fft, hop_length, every, device="cpu", windows=()):
         self.n_fft, self.hop_length, self.every = n_fft, hop_length, every
-        window = asymmetric_window(n_fft, hop_length)
-        self._window = torch.tensor(window, dtype=torch.float32, device=device)
+        self.windows = torch.stack([
+            torch.tensor(asymmetric_window(n_fft, hop), dtype=torch.float32, device=device)
+            for hop in windows or (hop_length,)
+        ])  # fmt: skip
         high = filterbank(n_fft)[N_LOW:, N_LOW:].T
         self._high = torch.tensor(high, dtype=torch.float32, device=device)
 
@@ -88,7 +92,7 @@ class Statistics:
         """Samples that make n_frames frames."""
         return self.n_fft + (n_frames - 1) * self.hop_length
 
-    def __call__(self, audio, phase=0):
+    def __call__(self, audio, phase=0, window=0):
         """
         Parameters
         ----------
@@ -96,6 +100,8 @@ class Statistics:
             Stems, and last what is in the mixture but in no stem.
         phase : int
             The first frame with a target, below `every`.
+        window : int
+            Which of `windows`.
 
         Returns
         -------
@@ -104,14 +110,14 @@ class Statistics:
         energy, cross : (b, t', k, s, c)
             E and C. All are divided by the clip's mean band power.
         """
-        mix = self._spectra(audio.sum(1), 1, 0)  # (b, c, t, f)
+        mix = self._spectra(audio.sum(1), 1, 0, window)  # (b, c, t, f)
         if not audio.is_cuda:
-            stems = self._spectra(audio[:, :-1], self.every, phase)
+            stems = self._spectra(audio[:, :-1], self.every, phase, window)
             return self._walked(mix, stems, phase)
         left, right = mix[:, 0], mix[:, 1]
         views = torch.stack([left, right, (left + right) / 2, (left - right) / 2], 2)
         power = self._bands(square(views))
-        stems = self._spectra(audio[:, :-1], self.every, phase)  # (b, s, c, t', f)
+        stems = self._spectra(audio[:, :-1], self.every, phase, window)  # (b, s, c, t', f)
         mix = mix[:, None, :, phase :: self.every]
         energy = self._bands(square(stems))
         cross = self._bands(stems.real * mix.real + stems.imag * mix.imag)
@@ -133,9 +139,9 @@ class Statistics:
         scale = (1 / (power[:, :, :2].mean((1, 2, 3)) + 1e-9))[:, None, None, None, None]
         return power, energy * scale, cross * scale
 
-    def _spectra(self, audio, every, phase):
+    def _spectra(self, audio, every, phase, window):
         frames = audio.unfold(-1, self.n_fft, self.hop_length)[..., phase::every, :]
-        return torch.fft.rfft(frames * self._window)
+        return torch.fft.rfft(frames * self.windows[window])
 
     def _bands(self, bins):
         return torch.cat([bins[..., :N_LOW], bins[..., N_LOW:] @ self._high], -1)

@@ -25,6 +25,7 @@ from models.render import Renderer
 from stemd.spec import STEMS
 
 FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
+LEVEL = 0.1  # RMS of a mixture in training, before its own gain
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
 VOCALS, NOBODY = 0, 4
 
@@ -49,7 +50,7 @@ class Takes:
     def refresh(self):
         """Look again."""
         self._paths = sorted(self.folder.glob("take_*.npy"))
-        self._open = {}
+        self._open, self._levels = {}, {}
 
     def __len__(self):
         return len(self._paths)
@@ -109,15 +110,29 @@ class Takes:
         return np.ascontiguousarray(clip * np.float32(10 ** (rng.normal(0, 6) / 20)))
 
     def _cut(self, rng, n, tracks, ratio):
-        """A stretch of a random take, played `ratio` times as fast: (tracks, 2, n) float32."""
+        """A stretch of a random take, played `ratio` times as fast: (tracks, 2, n) float32.
+
+        Takes come loud and quiet; here all are equally loud, so that stems of several have the
+        balance that each has in its own mixture.
+        """
         index = int(rng.integers(len(self)))
         take = self._take(index)
+        if index not in self._levels:
+            self._levels[index] = level_of(take)
         length = min(take.shape[2], int(n * ratio) + 4)
         start = int(rng.integers(take.shape[2] - length + 1))
         out = np.zeros((len(tracks), 2, n), np.float32)
         for row, track in zip(out, tracks, strict=True):
-            played(take[track, :, start : start + length], ratio, FULL_SCALE / 32768, row)
+            scale = LEVEL / self._levels[index]
+            played(take[track, :, start : start + length], ratio, scale / 32768, row)
         return out
+
+
+def level_of(take, blocks=64, length=2048):
+    """RMS of a take's mixture in parts of 1, looked at here and there: (5, 2, n) int16."""
+    starts = np.linspace(0, max(take.shape[2] - length, 0), blocks).astype(int)
+    mix = np.stack([take[:, :, at : at + length].sum(0, dtype=np.float32) for at in starts])
+    return max(float(np.sqrt(np.square(mix / 32768).mean())), 1e-4)
 
 
 def draw_ratio(rng, semitones):

@@ -29,6 +29,7 @@ from models.spectra import Statistics
 from models.takes import Takes
 from stemd.spec import STEMS
 
+SEGMENT = 22  # scored frames, 1024 samples apart: half a second
 TAU = 1e-3  # a stem 30 dB under the mixture counts as absent in the SDR term
 
 DEFAULTS = {
@@ -37,6 +38,7 @@ DEFAULTS = {
     "seed": 0,
     "batch": 8,  # clips; on few cores more steps beat bigger ones
     "seconds": 3.0,
+    "windows": [],  # of which hop lengths frames are weighted, by lot; none: of the stage's own
     "warmup_s": 0.5,  # heard but not scored
     "remix": 0.5,  # share of clips whose stems come from different takes
     "optimiser": "muon",
@@ -61,6 +63,7 @@ def losses(masks, energy, cross, mixture):
 
     sdr        10 log10 of error over stem, per clip and stem, both softened by TAU of the mixture,
                in dB: what the ear and the score ask for. Absent stems pay for what leaks into them.
+               Half of it is the same of each half second: a stem that pauses is absent meanwhile.
     complex    error after compressing the spectra with |X|^0.4: the same, but soft bands count too.
     magnitude  (|mX|^0.4 - |S|^0.4)^2: like the one above, blind to phase. Mixing both helps
                (Braun & Tashev, A consolidated view of loss functions for supervised deep
@@ -77,7 +80,22 @@ def losses(masks, energy, cross, mixture):
     complex_ = (error * soft.square() / (mixture + eps)).mean() * scale
     target = (energy / (mixture + eps)).clamp_min(0) ** 0.2
     magnitude = ((((masks + 1e-4) ** 0.4 - target) * soft).square()).clamp_max(1e3).mean() * scale
-    return {"sdr": sdr.mean(), "complex": complex_, "magnitude": magnitude}, -sdr
+    both = (sdr.mean() + in_segments(error, energy, mixture).mean()) / 2
+    return {"sdr": both, "complex": complex_, "magnitude": magnitude}, -sdr
+
+
+def in_segments(error, energy, mixture):
+    """The SDR term of each SEGMENT frames and stem, (b, n, s); quiet ones are as soft as if they
+    were a tenth as loud as the clip."""
+    n = max(error.shape[1] // SEGMENT, 1)
+
+    def summed(x):
+        x = x.sum((2, 4))[:, : n * SEGMENT]
+        return x.reshape(x.shape[0], n, -1, x.shape[2]).sum(2)
+
+    error, energy, mixture = (summed(x) for x in (error, energy, mixture))
+    floor = TAU * mixture.maximum(0.1 * mixture.mean(1, keepdim=True)) + 1e-6
+    return 10 * torch.log10((error + floor) / (energy + floor))
 
 
 def run_batch(net, batch, states, warmup, every, low=False):
@@ -118,12 +136,13 @@ class Clips(torch.utils.data.Dataset):
     def __getitem__(self, step):
         rng = np.random.default_rng((self.settings["seed"], step))
         phase = int(rng.integers(self.statistics.every))
+        window = int(rng.integers(len(self.statistics.windows)))
         n = self.statistics.samples(self.n_frames)
         audio = torch.from_numpy(self.takes.batch(rng, self.settings["batch"], n))
         if self.on_device:  # the GPU is quicker at transforms than at waiting for them
-            return audio.half(), phase
+            return audio.half(), phase, window
         torch.set_num_threads(1)
-        return pack(self.statistics(audio, phase), phase)
+        return pack(self.statistics(audio, phase, window), phase)
 
 
 def pack(numbers, phase):
@@ -354,9 +373,12 @@ def _stage(run, stage, pools, progress, ended, log, workers):
     n_frames = int(s["seconds"] * SAMPLERATE / hop)
     warmup = int(s["warmup_s"] * SAMPLERATE / hop) // every * every
     cuda = run.device.type == "cuda"
+    drawn, there = (
+        Statistics(BandNet.n_fft, hop, every, device, s["windows"] or (hop,))
+        for device in ("cpu", run.device)
+    )
     here = Statistics(BandNet.n_fft, hop, every)
-    there = Statistics(BandNet.n_fft, hop, every, run.device)
-    clips = Clips(pools["train"], here, n_frames, s, cuda)
+    clips = Clips(pools["train"], drawn, n_frames, s, cuda)
     loader = torch.utils.data.DataLoader(
         clips,
         sampler=range(run.step, len(clips)),
@@ -374,8 +396,9 @@ def _stage(run, stage, pools, progress, ended, log, workers):
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     for batch in loader:
         if cuda:
-            audio, phase = batch
-            batch = (*there(audio.to(run.device, non_blocking=True).float(), phase), phase)
+            audio, phase, window = batch
+            audio = audio.to(run.device, non_blocking=True).float()
+            batch = (*there(audio, phase, window), phase)
         row, rate = run.learn(batch, stage, warmup, every, progress())
         run.seconds += s["batch"] * s["seconds"]
         recent.append(row)

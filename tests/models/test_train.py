@@ -57,6 +57,33 @@ def test_statistics_equal_their_slow_twin():
     np.testing.assert_allclose(cross[0], slow, atol=1e-3)
 
 
+def test_frames_far_apart_may_be_weighted_as_those_of_a_short_hop():
+    rng = np.random.default_rng(0)
+    both = spectra.Statistics(2048, 1024, 1, windows=(256, 512))
+    audio = rng.standard_normal((1, 5, 2, both.samples(1))).astype(np.float32)
+    for i, hop in enumerate((256, 512)):
+        alone = spectra.Statistics(2048, hop, 1)
+        for one, other in zip(
+            both(torch.from_numpy(audio), 0, i), alone(torch.from_numpy(audio)), strict=True
+        ):
+            torch.testing.assert_close(one, other)
+
+
+def test_what_leaks_into_a_pause_costs_more_than_what_hides_under_the_stem():
+    frames = 2 * train.SEGMENT
+    energy = torch.full((1, frames, spectra.N_BANDS, 4, 2), 0.25)
+    energy[:, train.SEGMENT :, :, 0] = 0.0  # the first stem pauses
+    mixture = energy.sum(3)[:, :, :, None]
+    error = torch.zeros(2, *energy.shape[1:])
+    error[0, : train.SEGMENT, :, 0] = error[1, train.SEGMENT :, :, 0] = 0.05
+    hidden, heard = train.in_segments(
+        error, energy.expand_as(error), mixture.expand(2, -1, -1, -1, -1)
+    )
+    assert hidden.shape == (2, 4)
+    assert heard[1, 0] > hidden[0, 0] + 10  # dB
+    torch.testing.assert_close(hidden[:, 1:], heard[:, 1:])
+
+
 def test_loss_sees_the_squared_error_of_masked_spectra():
     """Band statistics and masked spectra must agree on the SDR of a mask."""
     rng = np.random.default_rng(1)
@@ -91,6 +118,17 @@ def test_clips_are_the_same_every_time_and_their_mixture_is_their_sum(pool):
     np.testing.assert_array_equal(one, two)
     assert one.shape == (4, 5, 2, 9000)
     assert np.isfinite(one).all()
+
+
+def test_stems_of_a_loud_take_and_a_quiet_one_come_equally_loud(tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, 2, 44100)).astype(np.float32)
+    for index, gain in enumerate((1.0, 0.02)):
+        takes.write(tmp_path, index, gain * noise)
+    both = takes.Takes(tmp_path)
+    rng = np.random.default_rng(1)
+    heard = [both._cut(rng, 40000, range(5), 1.0).sum(0).std() for _ in range(8)]
+    assert {len(both._levels), len(both)} == {2}
+    np.testing.assert_allclose(heard, takes.LEVEL, rtol=0.05)
 
 
 def test_a_tone_played_faster_is_a_higher_tone():
