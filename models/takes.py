@@ -122,9 +122,9 @@ class Takes:
         length = min(take.shape[2], int(n * ratio) + 4)
         start = int(rng.integers(take.shape[2] - length + 1))
         out = np.zeros((len(tracks), 2, n), np.float32)
+        scale = LEVEL / self._levels[index] / 32768
         for row, track in zip(out, tracks, strict=True):
-            scale = LEVEL / self._levels[index]
-            played(take[track, :, start : start + length], ratio, scale / 32768, row)
+            played(take[track, :, start : start + length], ratio, scale, row)
         return out
 
 

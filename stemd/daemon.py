@@ -70,18 +70,18 @@ OVERLOAD_S = 0.1  # load above 1 for this long is said once
 ESSENTIAL = ("separate",)  # capture may wait for its device for ever, sinks for their clients
 
 _SECTION_ROLES = {
-    "zeromq": "publish",
-    "osc": "publish",
-    "preset": "publish",
-    "midi": "publish",
-    "mapping": "publish",
-    "datagrams": "publish",
-    "output": "play",
-    "record": "record",
-    "inserts": "inserts",
-    "metrics": "metrics",
-    "console": "console",
-    "discovery": "advertise",
+    "zeromq": ("publish",),
+    "osc": ("publish",),
+    "preset": ("publish", "console"),
+    "midi": ("publish",),
+    "mapping": ("publish",),
+    "datagrams": ("publish",),
+    "output": ("play",),
+    "record": ("record",),
+    "inserts": ("inserts",),
+    "metrics": ("metrics",),
+    "console": ("console",),
+    "discovery": ("advertise",),
 }
 # What a client may put in the configuration's place, until the daemon ends.
 _OVERRIDES = {
@@ -266,9 +266,8 @@ class Daemon:
                 self._keeper = Keeper(new.state.file)
             if "mixer" in changed:
                 apply_mixer(self.status, new)
-            roles = {_SECTION_ROLES[name] for name in changed if name in _SECTION_ROLES}
+            roles = {role for name in changed for role in _SECTION_ROLES.get(name, ())}
             roles |= {"advertise"} if "publish" in roles else set()  # it tells of its sockets
-            roles |= {"console"} if "preset" in changed else set()  # it lists them
             for role in roles:  # all of them first: one may get the port of another
                 self._end_sink(role)
             for role in roles & {*self._wanted_roles()}:

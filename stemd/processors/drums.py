@@ -13,6 +13,7 @@ import numpy as np
 
 from stemd.kernels.drums import drum_levels, drum_logits, pick_hits
 from stemd.kernels.window import window_pair
+from stemd.processors.onset import seam_hops
 from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
 from stemd.spec import DRUMS, FEATURES, SOURCES, STEMS, StreamSpec
 
@@ -31,7 +32,6 @@ FLOOR = 1e-4  # -80 dBFS
 KNEE = 1e-3  # -60 dB below the loudest, levels turn linear
 REFRACTORY_MS = 40.0
 DECISION_MS = 11.0  # sound that the net was taught to wait for: kick and snare begin alike
-SEAM_MS = 30.0  # after a discontinuity, a click of ours is no hit
 SPANS = ((0, 5), (4, 15), (14, 18))  # bands in which a class is measured: its body, not its click
 
 
@@ -84,7 +84,7 @@ class Drums:
         self.threshold = np.ones(shape, np.float32)
         self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
         self.latency = max(1, round(spec.samples(DECISION_MS) / hop_length)) * hop_length
-        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
+        self._seam_hops = seam_hops(spec)
         self._spans = np.array(SPANS, np.int64)
         self.reset()
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from stemd.kernels.notes import COUNT as STATE_COUNT
 from stemd.kernels.notes import N_STATE, track_notes
+from stemd.processors.onset import seam_hops
 from stemd.processors.stft import Float32Array
 from stemd.spec import FEATURES, SOURCES, StreamSpec
 
@@ -30,7 +31,6 @@ LEVEL_MS = 8.0  # over which a level is taken
 BASS_LEVEL_MS = 20.0  # about a period of a low note
 CENTRE_MS = 500.0  # memory of a note's centre, longer than a turn of vibrato
 BASS_SHARP = 0.1  # semitones: a plucked string is tighter at first, up to half a semitone
-SEAM_MS = 30.0  # after a discontinuity, a rise of ours is no stroke
 LATENCY_MS = 100.0  # from the onset to the hop that declares the note, in the middle
 
 
@@ -66,7 +66,7 @@ class Notes:
         self._past = np.zeros((*shape, 2, history))
         self._scratch = np.zeros(history)
         self._muted = np.zeros(spec.n_feeds, np.int64)
-        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // spec.hop_length))
+        self._seam_hops = seam_hops(spec)
         self.latency = spec.samples(LATENCY_MS)
 
     def process(self, out: Float32Array) -> None:

@@ -24,8 +24,13 @@ LEAK_MARGIN = 4.0  # times the sidelobes' envelope; 2 is too little at 2.7 ms ho
 LAG_MS = 11.0  # a rise is measured over this time: a plucked string takes about as long
 REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
 USUAL = 0.07  # flux of half the strength: of the softer strokes of a drum track
-SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset
+SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset, no hit and no stroke
 GRAIN = 32  # samples: resolution of the offset
+
+
+def seam_hops(spec: StreamSpec) -> int:
+    """For how many hops nothing is declared, that of the discontinuity included."""
+    return max(1, -(-spec.samples(SEAM_MS) // spec.hop_length))
 
 
 class Onset:
@@ -66,7 +71,7 @@ class Onset:
         self._muted = np.zeros(n_feeds, np.int64)
         self.threshold = np.full(shape, ONSET_THRESHOLD, np.float32)
         self._refractory = max(1, round(spec.samples(REFRACTORY_MS) / hop_length))
-        self._seam_hops = max(1, -(-spec.samples(SEAM_MS) // hop_length))
+        self._seam_hops = seam_hops(spec)
         # an attack is looked for in the newest hop and as far back as flux looks
         self._hop_start = spec.n_fft - hop_length
         search = max(self._hop_start - n_past * hop_length, 1)

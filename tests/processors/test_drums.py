@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from stemd.processors.drums import SEAM_MS, Drums
+from stemd.processors.drums import Drums
+from stemd.processors.onset import SEAM_MS
 from stemd.processors.separator import HopSeparator
 from stemd.spec import DRUMS, FEATURES, N_FEATURES, PROFILES, SOURCES, StreamSpec
 
