@@ -39,6 +39,7 @@ plugin-test: $(VENV)/.stemd-test  ## the plugin's tests: C++, mini-host, DawDrea
 	$(BIN)/python -m pytest tests/bridge/plugin $(PYTEST)
 
 soak: $(VENV)/.stemd-test  ## hours with faults on a schedule: MINUTES=120, a page in build/soak
+	$(BIN)/python -c "import matplotlib" 2>/dev/null || $(BIN)/python -m pip install matplotlib
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),120) $(ARGS)
 
 fuzz: $(VENV)/.stemd-test  ## coverage-guided fuzzing of what comes in: SURFACE=osc MINUTES=30
