@@ -6,7 +6,7 @@ Prints a table and one line of JSON. Percentiles are over single hops; `floor` r
 and sizes of transforms as the stages do, through the same kernels, and nothing else. Rows:
 
 analysis, masks+synthesis   the separator's two halves, with random masks
-onset, meter, …             the features, each by itself
+powers, onset, meter, …     the features, each by itself
 dsp                         all of these, one whole hop without a model
 model, hop                  the model alone, and a whole hop with it
 dsp in silence, denormals   the same after noise has stopped, and on input of 1e-40, with the
@@ -31,6 +31,7 @@ from stemd.kernels.fft import LAST_OF_TWO, forward, inverse
 from stemd.processors.catalogue import find_model
 from stemd.processors.features import Features
 from stemd.processors.masknet import MaskNet
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator, Separator
 from stemd.spec import N_CHANNELS, N_FEATURES, N_STEMS, PROFILES, SOURCES, StreamSpec
 
@@ -164,19 +165,20 @@ def bench(
     noise = b.noise
     separator, features = HopSeparator(spec, RandomMasks(spec)), Features(spec)
     f, s = features, separator
-    heard = s.spectra, s.masked
+    powers = Powers(spec)
     jobs = {
         "fft floor: separation": Job(fft_floor(spec, None)),
         "fft floor: with pitch": Job(fft_floor(spec, features)),
         "analysis": Job(lambda k: s.analyse(noise[k % 16])),
         "masks + synthesis": Job(lambda k: s.synthesise(b.stems, b.mix)),
         "separation": Job(lambda k: b.hop(s, noise[k % 16], None)),
-        "onset": Job(lambda k: f.onset.process(*heard, s.frames, s.masked_frames, b.out)),
-        "meter": Job(lambda k: f.meter.process(b.mix, b.stems, *heard, f.onset.flux, b.out)),
+        "powers": Job(lambda k: powers.process(s.spectra, s.masked)),
+        "onset": Job(lambda k: f.onset.process(powers, s.frames, s.masked_frames, b.out)),
+        "meter": Job(lambda k: f.meter.process(b.mix, b.stems, powers, f.onset.flux, b.out)),
         "pitch": Job(lambda k: f.pitch.process(b.mix, b.stems, b.out)),
         "notes": Job(lambda k: f.notes.process(b.out)),
-        "chroma": Job(lambda k: f.chroma.process(*heard, b.out)),
-        "drums": Job(lambda k: f.drums.process(*heard, b.out)),
+        "chroma": Job(lambda k: f.chroma.process(powers, b.out)),
+        "drums": Job(lambda k: f.drums.process(powers, b.out)),
         "tempo": Job(lambda k: f.tempo.process(f.onset.flux, b.out)),
         "dsp": Job(lambda k: b.hop(s, noise[k % 16], features)),
     }

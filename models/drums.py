@@ -24,14 +24,16 @@ from models.render.audio import add, fade_out, gain, log_uniform, pick, stereo
 from models.render.drums import LEVELS_DB, Drummer
 from models.render.grammar import STYLES, draw_plan
 from models.render.score import CLASSES, Part
-from stemd.kernels.drums import drum_levels
+from stemd.kernels.powers import band_magnitudes
 from stemd.processors.catalogue import find_model
-from stemd.processors.drums import EDGES_HZ, FLOOR, KNEE, LOUDEST_S, MIX_SHARE, NET, STEM, Drums
+from stemd.processors.drums import EDGES_HZ, FLOOR, KNEE, LOUDEST_S, MIX_SHARE, NET, Drums
 from stemd.processors.masknet import MaskNet
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Analysis
 from stemd.spec import DRUMS, N_CHANNELS, N_STEMS, PROFILES, STEMS, StreamSpec
 
+STEM = STEMS.index("drums")
 # Hops ago at which the net looks at the drums, and at the mix: up to 85 and 43 ms.
 LAGS = {
     "tight": ((0, 2, 4, 8, 16, 32), (0, 4, 16)),
@@ -108,18 +110,18 @@ def hear(spec, drums, rest, separated):
     stems = np.zeros((1, N_STEMS, N_CHANNELS, hop_length), np.float32)
     mix = np.zeros((1, N_CHANNELS, hop_length), np.float32)
     pair = np.zeros((1, 3, N_CHANNELS, spec.n_bins), np.complex64)
-    got = np.zeros((1, 2, n_bands), np.float32)
+    powers, got = Powers(spec), np.zeros((1, 3, n_bands), np.float32)
     kept = np.full((tracks[0].shape[1] // hop_length, 3, n_bands), np.nan, np.float32)
     for h, row in enumerate(kept):
         cut = slice(h * hop_length, (h + 1) * hop_length)
         hops = [np.ascontiguousarray(t[None, :, cut], np.float32) for t in tracks]
         separator.process(hops[0], stems, mix)
         pair[:, 0], pair[:, 1] = alone.process(hops[1]), separator.masked[:, STEM]
-        for stem, place in ((0, ALONE), (1, APART)):
-            drum_levels(separator.spectra, pair, stem, ear._edges, ear._gain, ear._power, got)
-            if place == ALONE or separated:
-                row[place] = got[0, 0]
-        row[MIX] = got[0, 1]
+        powers.process(separator.spectra, pair)
+        band_magnitudes(powers.bins, np.arange(3), ear._edges, ear._gain, got)
+        row[MIX], row[ALONE] = got[0, :2]
+        if separated:
+            row[APART] = got[0, 2]
     return kept
 
 

@@ -24,7 +24,7 @@ from torch.nn import functional
 from models import signals
 from models.clips import STROKES, load
 from models.library import SAMPLERATE
-from stemd.kernels.odds import source_levels
+from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
 from stemd.processors.catalogue import find_model
 from stemd.processors.masknet import MaskNet
@@ -39,6 +39,7 @@ from stemd.processors.odds import (
     OUTPUTS,
     RISE_MS,
 )
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Analysis, sine_gain
 from stemd.spec import N_CHANNELS, N_STEMS, PROFILES, SOURCES, StreamSpec
@@ -74,17 +75,18 @@ def resampled(tracks, rate):
 
 
 class Levels:
-    """`source_levels` with the arrays it wants."""
+    """Levels in the bands of `Odds`, from spectra."""
 
     def __init__(self, spec):
         window, _ = window_pair(spec.n_fft, spec.hop_length)
         self._gain = sine_gain(window)
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
-        self._power = np.zeros((N_SOURCES, spec.n_bins), np.float32)
+        self._powers, self._sources = Powers(spec), np.arange(N_SOURCES)
         self.levels = np.zeros((spec.n_feeds, N_SOURCES, N_BANDS), np.float32)
 
     def __call__(self, spectra, masked):
-        source_levels(spectra, masked, self._edges, self._gain, self._power, self.levels)
+        bins = self._powers.process(spectra, masked).bins
+        band_magnitudes(bins, self._sources, self._edges, self._gain, self.levels)
         return self.levels
 
 

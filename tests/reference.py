@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 
@@ -58,17 +56,6 @@ def project(masks):
 def levels(audio):
     """audio (c, n): rms and peak over both channels."""
     return np.sqrt(np.mean(audio.astype(np.float64) ** 2)), np.abs(audio).max()
-
-
-def band_levels(spectra, masked, edges, gain):
-    """spectra (c, f), masked (3, c, f): (5, n_bands)."""
-    sources = [spectra, *masked, spectra - masked.sum(axis=0)]
-    return np.array(
-        [
-            [gain * np.sqrt(np.sum(np.abs(x[:, i:j]) ** 2)) for i, j in pairwise(edges)]
-            for x in sources
-        ]
-    )
 
 
 def rising_flux(now, old, less_old, leak, knee):

@@ -15,6 +15,7 @@ from stemd.processors.catalogue import find_model
 from stemd.processors.features import Features
 from stemd.processors.masknet import MaskNet
 from stemd.processors.onset import Onset
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Analysis
 from stemd.spec import FEATURES, N_CHANNELS, N_FEATURES, N_STEMS, SOURCES, StreamSpec
@@ -82,7 +83,7 @@ class Ours:
         rows = np.zeros((hops, len(SOURCES), N_FEATURES), np.float32)
         audio = np.zeros((N_STEMS, N_CHANNELS, hops, m), np.float32)
         us = np.zeros(hops)
-        others = [Onset(spec) for _ in SWEPT]
+        others, powers = [Onset(spec) for _ in SWEPT], Powers(spec)
         scratch = np.zeros_like(out)
         swept = np.zeros((len(SWEPT), hops, len(SOURCES), N_FEATURES), np.float32)
         for onset, factor in zip(others, SWEPT, strict=True):
@@ -100,8 +101,10 @@ class Ours:
             features.process(ideal if perfect else real, mix, stems, out)
             us[k] = time.thread_time() - begun
             rows[k] = out[0]
+            if not perfect:
+                powers.process(real.spectra, real.masked)
             for i, onset in enumerate(others if not perfect else ()):
-                onset.process(real.spectra, real.masked, real.frames, real.masked_frames, scratch)
+                onset.process(powers, real.frames, real.masked_frames, scratch)
                 swept[i, k] = scratch[0]
             audio[:, :, k] = stems[0]
         flush_denormals(False)

@@ -14,38 +14,6 @@ CLEAR = 0.78  # least likeness of a chord; twelve equal classes have 0.5
 BETTER = 0.03  # by how much a new chord must be more like than the old
 
 
-@kernel(
-    "void(complex64[:, ::1], complex64[:, :, ::1], int64, float32[:, ::1])",
-    fastmath=True,
-)
-def source_powers(spectra, masked, first, powers):
-    """Power of a range of bins, of the mix, the masked stems, and what they leave of the mix.
-
-    spectra : (c, f) complex64
-    masked : (3, c, f) complex64
-    first : bin that powers[:, 0] is of
-    powers : (5, n) float32, overwritten
-    """
-    n = powers.shape[1]
-    powers[:] = np.float32(0.0)
-    p, p0, p1, p2, rest = powers[0], powers[1], powers[2], powers[3], powers[4]
-    for c in range(spectra.shape[0]):
-        # slices: with an index sum numba checks for negatives and LLVM does not vectorise
-        x = spectra[c].view(np.float32)[2 * first : 2 * (first + n)]
-        y0 = masked[0, c].view(np.float32)[2 * first : 2 * (first + n)]
-        y1 = masked[1, c].view(np.float32)[2 * first : 2 * (first + n)]
-        y2 = masked[2, c].view(np.float32)[2 * first : 2 * (first + n)]
-        for f in range(n):
-            re, im = 2 * f, 2 * f + 1
-            p[f] += x[re] * x[re] + x[im] * x[im]
-            p0[f] += y0[re] * y0[re] + y0[im] * y0[im]
-            p1[f] += y1[re] * y1[re] + y1[im] * y1[im]
-            p2[f] += y2[re] * y2[re] + y2[im] * y2[im]
-            left_re = x[re] - y0[re] - y1[re] - y2[re]
-            left_im = x[im] - y0[im] - y1[im] - y2[im]
-            rest[f] += left_re * left_re + left_im * left_im
-
-
 @kernel("float64(float32[::1], int64, float64, float64, float64[::1])")
 def fold_peaks(powers, first, bin_hz, keep, sums):
     """Add the amplitude of each spectral peak to its pitch class; returns the highest peak's power.
@@ -126,20 +94,17 @@ def choose_chord(strengths, state, patience):
 
 
 @kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], boolean[::1], int64, float64, float64,"
-    "float64, int64, float32[:, ::1], float64[:, :, ::1], int64[:, :, ::1], float64[::1],"
-    "int64, int64, float32[:, :, ::1])"
+    "void(float32[:, :, ::1], boolean[::1], int64[::1], float64, float64, float64, int64,"
+    "float64[:, :, ::1], int64[:, :, ::1], float64[::1], int64, int64, float32[:, :, ::1])"
 )
 def track_chroma(
-    spectra,
-    masked,
+    powers,
     plays,
-    first,
+    span,
     bin_hz,
     keep,
     quiet,
     patience,
-    powers,
     sums,
     chords,
     strengths,
@@ -149,18 +114,17 @@ def track_chroma(
 ):
     """Chroma and chord of every source from its newest spectrum.
 
-    spectra, masked : (b, c, f), (b, 3, c, f) complex64
+    powers : (b, 1 + s, f) float32, see `source_powers`
     plays : (1 + s,) bool, False: stays 0
-    first, bin_hz, keep : see `fold_peaks`
+    span : (2,) int64, first bin that is looked at, and the first that no longer is
+    bin_hz, keep : see `fold_peaks`
     quiet : power of a peak below which a source is silent: 0 is told, and the past fades
     patience : see `choose_chord`
-    powers : (5, n) float32, overwritten
     sums, chords : (b, 1 + s, 12) float64, (b, 1 + s, 3) int64, running
     strengths : (12,) float64, overwritten
     out : (b, 1 + s, features) float32; 12 columns from `chroma_column` and one overwritten
     """
     for b in range(out.shape[0]):
-        source_powers(spectra[b], masked[b], first, powers)
         for source in range(out.shape[1]):
             row, total = out[b, source], sums[b, source]
             for k in range(12):
@@ -168,7 +132,8 @@ def track_chroma(
             row[chord_column] = np.float32(0.0)
             if not plays[source]:
                 continue
-            loud = fold_peaks(powers[source], first, bin_hz, keep, total) > quiet
+            bins = powers[b, source, span[0] : span[1]]
+            loud = fold_peaks(bins, span[0], bin_hz, keep, total) > quiet
             top = np.max(total)
             if not (loud and top > 0.0):
                 chords[b, source] = 0

@@ -9,48 +9,6 @@ import numpy as np
 from stemd.kernels.jit import kernel
 
 
-@kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], int64, float32[::1], float32,"
-    "float32[:, ::1], float32[:, :, ::1])",
-    fastmath=True,
-)
-def drum_levels(spectra, masked, stem, edges, gain, power, levels):
-    """Magnitude in each band of one masked stem and of the mix.
-
-    spectra : (b, c, f) complex64
-    masked : (b, 3, c, f) complex64
-    stem : which of `masked`
-    edges : (n_bands + 1,) float32, bins; a bin is as wide as 1 and its middle is its number
-    gain : times the root of the power
-    power : (2, f) float32, scratch
-    levels : (b, 2, n_bands) float32, overwritten: of the stem, of the mix
-    """
-    n_feeds, n_channels, n_bins = spectra.shape
-    n_bands = edges.shape[0] - 1
-    half = np.float32(0.5)
-    for b in range(n_feeds):
-        for row in range(2):
-            p = power[row]
-            for c in range(n_channels):
-                x = masked[b, stem, c] if row == 0 else spectra[b, c]
-                if c == 0:
-                    for f in range(n_bins):
-                        p[f] = x[f].real * x[f].real + x[f].imag * x[f].imag
-                else:
-                    for f in range(n_bins):
-                        p[f] += x[f].real * x[f].real + x[f].imag * x[f].imag
-            for band in range(n_bands):
-                low, high = edges[band] + half, edges[band + 1] + half
-                first, last = int(low), min(int(high), n_bins - 1)
-                total = np.float32(0.0)
-                for v in p[first : last + 1]:
-                    total += v
-                # of the outermost bins only what lies inside
-                total -= (low - np.float32(first)) * p[first]
-                total -= max(np.float32(last + 1) - high, np.float32(0.0)) * p[last]
-                levels[b, row, band] = gain * np.float32(math.sqrt(max(total, np.float32(0.0))))
-
-
 @kernel("void(float32[::1], float32[:, ::1], float32[::1])")
 def _layer(x, weights, out):
     """max(x @ weights, 0) into all but the last of `out`, which is set to 1.

@@ -9,51 +9,22 @@ import numpy as np
 from stemd.kernels.jit import kernel
 
 
-@kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], int64[::1], float32, float32[:, :, ::1])",
-    fastmath=True,
-)
-def band_levels(spectra, masked, edges, gain, levels):
-    """Magnitude in each band of the mix, of the masked stems, and of what they leave of the mix.
+@kernel("void(float32[:, :, ::1], int64[::1], float32, float32[:, :, ::1])", fastmath=True)
+def band_levels(powers, edges, gain, levels):
+    """Magnitude in each band of each source.
 
-    spectra : (b, c, f) complex64
-    masked : (b, 3, c, f) complex64
+    powers : (b, source, f) float32, see `source_powers`
     edges : (n_bands + 1,) int64, bins
     gain : times the root of the power
-    levels : (b, 5, n_bands) float32, overwritten
+    levels : (b, source, n_bands) float32, overwritten
     """
-    n_feeds, n_masked, n_channels, _ = masked.shape
-    n_bands = edges.shape[0] - 1
-    last = n_masked + 1
-    zero = np.float32(0.0)
-    for b in range(n_feeds):
-        for band in range(n_bands):
-            first, end = 2 * edges[band], 2 * edges[band + 1]
-            for source in range(last + 1):
-                levels[b, source, band] = np.float32(0.0)
-            for c in range(n_channels):
-                # slices: with an index sum numba checks for negatives and LLVM does not vectorise
-                x = spectra[b, c].view(np.float32)[first:end]
-                y0 = masked[b, 0, c].view(np.float32)[first:end]
-                y1 = masked[b, 1, c].view(np.float32)[first:end]
-                y2 = masked[b, 2, c].view(np.float32)[first:end]
-                p, p0, p1, p2, rest = zero, zero, zero, zero, zero
-                for i in range(x.shape[0]):
-                    p += x[i] * x[i]
-                    p0 += y0[i] * y0[i]
-                    p1 += y1[i] * y1[i]
-                    p2 += y2[i] * y2[i]
-                    r = x[i] - y0[i] - y1[i] - y2[i]
-                    rest += r * r
-                levels[b, 0, band] += p
-                levels[b, 1, band] += p0
-                levels[b, 2, band] += p1
-                levels[b, 3, band] += p2
-                levels[b, 4, band] += rest
-        for source in range(last + 1):
-            for band in range(n_bands):
-                level = levels[b, source, band]
-                levels[b, source, band] = gain * np.float32(math.sqrt(level))
+    for b in range(powers.shape[0]):
+        for source in range(powers.shape[1]):
+            for band in range(edges.shape[0] - 1):
+                total = np.float32(0.0)
+                for p in powers[b, source, edges[band] : edges[band + 1]]:
+                    total += p
+                levels[b, source, band] = gain * np.float32(math.sqrt(total))
 
 
 @kernel(

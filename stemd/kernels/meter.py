@@ -118,28 +118,6 @@ def momentary(energy, state, energies, peaks, newest, n_samples, columns, out):
             row[columns[3]] = np.float32(crest)
 
 
-@kernel("float32(complex64[::1], complex64[::1], float32[::1])", fastmath=True)
-def bin_power(left, right, power):
-    """Power of both channels in each bin; the product of the channels, summed.
-
-    The ends, 0 Hz and half the rate, count half: they have no image at negative frequency.
-
-    left, right : (f,) complex64
-    power : (f,) float32, overwritten
-    """
-    product = np.float32(0.0)
-    for f in range(power.shape[0]):
-        x, y = left[f], right[f]
-        power[f] = x.real * x.real + x.imag * x.imag + y.real * y.real + y.imag * y.imag
-        product += x.real * y.real + x.imag * y.imag
-    half = np.float32(0.5)
-    for f in (0, power.shape[0] - 1):
-        x, y = left[f], right[f]
-        power[f] *= half
-        product -= half * (x.real * y.real + x.imag * y.imag)
-    return product
-
-
 @kernel("UniTuple(float32, 2)(float32[::1], float32[::1])", fastmath=True)
 def moments(power, hz):
     """Sum of magnitudes, and of each times its frequency.
@@ -155,44 +133,26 @@ def moments(power, hz):
 
 
 @kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], int64[::1], float32[::1], float32,"
-    "float32, int64[::1], complex64[:, ::1], float32[::1], float32[:, :, ::1])",
+    "void(float32[:, :, ::1], float32[:, ::1], int64[::1], float32[::1], float32, float32,"
+    "int64[::1], float32[:, :, ::1])",
     fastmath=True,
 )
-def describe(spectra, masked, edges, hz, gain, floor, columns, rest, power, out):
-    """Octave bands, centroid and width of the mix, of the masked stems, and of what they leave.
+def describe(powers, products, edges, hz, gain, floor, columns, out):
+    """Octave bands, centroid and width of each source.
 
-    spectra : (b, 2, f) complex64
-    masked : (b, 3, 2, f) complex64
+    powers, products : (b, source, f), (b, source) float32, see `source_powers`
     edges : (n_bands + 1,) int64, bins
     hz : (f,) float32, frequency of each bin
     gain : mean square of a sine over the power it has in the bins above 0 Hz
     floor : mean square below which there is neither centroid nor width
     columns : (3,) int64: centroid_hz, width, band_1
-    rest : (2, f) complex64, overwritten
-    power : (f,) float32, overwritten
-    out : (b, 5, features) float32, columns overwritten
+    out : (b, source, features) float32, columns overwritten
     """
-    n_feeds, n_masked, n_channels, _ = masked.shape
     n_bands = edges.shape[0] - 1
     zero, half = np.float32(0.0), np.float32(0.5)
-    for b in range(n_feeds):
-        for c in range(n_channels):
-            # plain floats: complex sums do not vectorise
-            r, x = rest[c].view(np.float32), spectra[b, c].view(np.float32)
-            y0 = masked[b, 0, c].view(np.float32)
-            y1 = masked[b, 1, c].view(np.float32)
-            y2 = masked[b, 2, c].view(np.float32)
-            for i in range(r.shape[0]):
-                r[i] = x[i] - y0[i] - y1[i] - y2[i]
-        for source in range(n_masked + 2):
-            row = out[b, source]
-            if source == 0:
-                product = bin_power(spectra[b, 0], spectra[b, 1], power)
-            elif source <= n_masked:
-                product = bin_power(masked[b, source - 1, 0], masked[b, source - 1, 1], power)
-            else:
-                product = bin_power(rest[0], rest[1], power)
+    for b in range(powers.shape[0]):
+        for source in range(powers.shape[1]):
+            row, power, product = out[b, source], powers[b, source], products[b, source]
             total = zero
             for band in range(n_bands):
                 inside = zero

@@ -1,4 +1,4 @@
-"""The odds that something begins: levels of all sources in bands, and the net that reads them."""
+"""The odds that something begins: what a net sees of levels in bands, and the net."""
 
 from __future__ import annotations
 
@@ -7,51 +7,6 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
-
-
-@kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], float32[::1], float32, float32[:, ::1],"
-    "float32[:, :, ::1])",
-    fastmath=True,
-)
-def source_levels(spectra, masked, edges, gain, power, levels):
-    """Magnitude in each band of the mix, of the masked stems, and of what they leave of the mix.
-
-    spectra : (b, c, f) complex64
-    masked : (b, 3, c, f) complex64
-    edges : (n_bands + 1,) float32, bins; a bin is as wide as 1 and its middle is its number
-    gain : times the root of the power
-    power : (5, f) float32, scratch
-    levels : (b, 5, n_bands) float32, overwritten
-    """
-    n_feeds, n_channels, n_bins = spectra.shape
-    n_bands = edges.shape[0] - 1
-    half, zero = np.float32(0.5), np.float32(0.0)
-    for b in range(n_feeds):
-        for c in range(n_channels):
-            x, y0, y1, y2 = spectra[b, c], masked[b, 0, c], masked[b, 1, c], masked[b, 2, c]
-            if c == 0:
-                power[:] = zero
-            for f in range(n_bins):
-                power[0, f] += x[f].real * x[f].real + x[f].imag * x[f].imag
-                power[1, f] += y0[f].real * y0[f].real + y0[f].imag * y0[f].imag
-                power[2, f] += y1[f].real * y1[f].real + y1[f].imag * y1[f].imag
-                power[3, f] += y2[f].real * y2[f].real + y2[f].imag * y2[f].imag
-                real = x[f].real - y0[f].real - y1[f].real - y2[f].real
-                imag = x[f].imag - y0[f].imag - y1[f].imag - y2[f].imag
-                power[4, f] += real * real + imag * imag
-        for source in range(5):
-            p = power[source]
-            for band in range(n_bands):
-                low, high = edges[band] + half, edges[band + 1] + half
-                first, last = int(low), min(int(high), n_bins - 1)
-                total = zero
-                for v in p[first : last + 1]:
-                    total += v
-                # of the outermost bins only what lies inside
-                total -= (low - np.float32(first)) * p[first]
-                total -= max(np.float32(last + 1) - high, zero) * p[last]
-                levels[b, source, band] = gain * np.float32(math.sqrt(max(total, zero)))
 
 
 @kernel(

@@ -8,7 +8,8 @@ import numpy as np
 
 from stemd.kernels.chroma import track_chroma
 from stemd.kernels.window import window_pair
-from stemd.processors.stft import Complex64Array, Float32Array
+from stemd.processors.powers import Powers
+from stemd.processors.stft import Float32Array
 from stemd.spec import FEATURES, N_CHANNELS, PITCH_CLASSES, SOURCES, StreamSpec
 
 CHROMA = FEATURES.index(f"chroma_{PITCH_CLASSES[0]}")
@@ -38,9 +39,9 @@ class Chroma:
         shape = (spec.n_feeds, len(SOURCES))
         self._bin_hz = spec.samplerate / spec.n_fft
         # one bin more on each side: a peak needs neighbours
-        self._first = max(1, math.floor(LOWEST_HZ / self._bin_hz) - 1)
+        first = max(1, math.floor(LOWEST_HZ / self._bin_hz) - 1)
         last = min(spec.n_bins - 1, math.ceil(HIGHEST_HZ / self._bin_hz) + 1)
-        self._powers = np.zeros((len(SOURCES), last + 1 - self._first), np.float32)
+        self._span = np.array([first, last + 1], np.int64)
         self._keep = math.exp(-spec.hop_s * 1e3 / MEMORY_MS)
         self._patience = max(1, round(spec.samples(CHORD_MS) / spec.hop_length))
         window, _ = window_pair(spec.n_fft, spec.hop_length)
@@ -52,25 +53,23 @@ class Chroma:
         self._chords = np.zeros((*shape, 3), np.int64)
         self._strengths = np.zeros(12)
 
-    def process(self, spectra: Complex64Array, masked: Complex64Array, out: Float32Array) -> None:
+    def process(self, powers: Powers, out: Float32Array) -> None:
         """Look at the newest frame.
 
         Parameters
         ----------
-        spectra, masked : as `HopSeparator` keeps them
+        powers : of the newest frame
         out : (b, source, feature) float32
             The twelve chroma columns and `chord` overwritten.
         """
         track_chroma(
-            spectra,
-            masked,
+            powers.bins,
             self._plays,
-            self._first,
+            self._span,
             self._bin_hz,
             self._keep,
             self._quiet,
             self._patience,
-            self._powers,
             self._sums,
             self._chords,
             self._strengths,

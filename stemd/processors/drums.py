@@ -11,16 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from stemd.kernels.drums import drum_levels, drum_logits, pick_hits
+from stemd.kernels.drums import drum_logits, pick_hits
+from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
 from stemd.processors.onset import seam_hops
-from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
-from stemd.spec import DRUMS, FEATURES, SOURCES, STEMS, StreamSpec
+from stemd.processors.powers import Powers
+from stemd.processors.stft import Float32Array, sine_gain
+from stemd.spec import DRUMS, FEATURES, SOURCES, StreamSpec
 
 NET = Path(__file__).parents[1] / "assets" / "drums.npz"
 COLUMN = FEATURES.index(DRUMS[0])  # the others follow
 ROW = SOURCES.index("drums")
-STEM = STEMS.index("drums")
+HEARD = np.array([ROW, SOURCES.index("mix")], np.int64)
 
 EDGES_HZ = (
     *(35.0, 60.0, 85.0, 115.0, 155.0, 210.0, 290.0, 410.0, 580.0, 820.0, 1200.0, 1700.0),
@@ -68,7 +70,6 @@ class Drums:
         assert self._weights[0].shape[0] == len(self._lags) * n_bands + 1
         decay = np.exp(-hop_length / (LOUDEST_S * spec.samplerate))
         self._limits = np.array([decay, MIX_SHARE, FLOOR, KNEE], np.float32)
-        self._power = np.zeros((2, spec.n_bins), np.float32)
         self._levels = np.zeros((n_feeds, 2, n_bands), np.float32)
         n_past = int(self._lags[:, 1].max()) + 1
         self._past = np.zeros((n_past, n_feeds, 2, n_bands), np.float32)
@@ -88,16 +89,16 @@ class Drums:
         self._spans = np.array(SPANS, np.int64)
         self.reset()
 
-    def process(self, spectra: Complex64Array, masked: Complex64Array, out: Float32Array) -> None:
+    def process(self, powers: Powers, out: Float32Array) -> None:
         """Look at the newest frame.
 
         Parameters
         ----------
-        spectra, masked : as `HopSeparator` keeps them
+        powers : of the newest frame
         out : (b, source, feature) float32
             The three columns of drums overwritten in the row of drums.
         """
-        drum_levels(spectra, masked, STEM, self._edges, self._gain, self._power, self._levels)
+        band_magnitudes(powers.bins, HEARD, self._edges, self._gain, self._levels)
         self._at = (self._at + 1) % len(self._past)
         drum_logits(
             self._levels,

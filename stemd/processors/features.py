@@ -10,6 +10,7 @@ from stemd.processors.meter import Meter
 from stemd.processors.notes import Notes
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Float32Array
 from stemd.processors.tempo import Tempo
@@ -30,6 +31,7 @@ class Features:
     latency = 0
 
     def __init__(self, spec: StreamSpec) -> None:
+        self._powers = Powers(spec)
         self.onset = Onset(spec)
         self.meter = Meter(spec)
         self.pitch = Pitch(spec)
@@ -57,13 +59,13 @@ class Features:
         if separator.fading.any():
             for feed in np.flatnonzero(separator.fading):
                 self.seam(int(feed))
-        spectra, masked, onset = separator.spectra, separator.masked, self.onset
-        onset.process(spectra, masked, separator.frames, separator.masked_frames, out)
-        self.meter.process(mix, stems, spectra, masked, onset.flux, out)
+        powers, onset = self._powers.process(separator.spectra, separator.masked), self.onset
+        onset.process(powers, separator.frames, separator.masked_frames, out)
+        self.meter.process(mix, stems, powers, onset.flux, out)
         self.pitch.process(mix, stems, out)
         self.notes.process(out)  # of onset, level and pitch
-        self.chroma.process(spectra, masked, out)
-        self.drums.process(spectra, masked, out)
+        self.chroma.process(powers, out)
+        self.drums.process(powers, out)
         self.tempo.process(onset.flux, out)  # of the bands, too
 
     def seam(self, feed: int) -> None:

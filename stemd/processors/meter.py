@@ -10,7 +10,8 @@ import numpy.typing as npt
 from stemd.kernels.level import measure_levels
 from stemd.kernels.meter import describe, momentary, weighted_energy
 from stemd.kernels.window import window_pair
-from stemd.processors.stft import Complex64Array, Float32Array
+from stemd.processors.powers import Powers
+from stemd.processors.stft import Float32Array
 from stemd.spec import BAND_EDGES_HZ, FEATURES, N_CHANNELS, N_STEMS, SOURCES, StreamSpec
 
 RMS, PEAK = FEATURES.index("rms"), FEATURES.index("peak")
@@ -53,15 +54,12 @@ class Meter:
         window, _ = window_pair(spec.n_fft, spec.hop_length)
         energy = spec.n_fft * float(np.sum(window.astype(np.float64) ** 2))
         self._gain = np.float32(2.0 / (energy * N_CHANNELS))
-        self._rest = np.zeros((N_CHANNELS, spec.n_bins), np.complex64)
-        self._power = np.zeros(spec.n_bins, np.float32)
 
     def process(
         self,
         mix: Float32Array,
         stems: Float32Array,
-        spectra: Complex64Array,
-        masked: Complex64Array,
+        powers: Powers,
         flux: Float32Array,
         out: Float32Array,
     ) -> None:
@@ -71,7 +69,7 @@ class Meter:
         ----------
         mix : (b, c, hop_length) float32
         stems : (b, s, c, hop_length) float32
-        spectra, masked : as `HopSeparator` keeps them
+        powers : of the newest frame
         flux : (b, source) float32
             As `Onset` has just computed it.
         out : (b, source, feature) float32
@@ -92,15 +90,13 @@ class Meter:
         )
         self._newest = (self._newest + 1) % self._n_past
         describe(
-            spectra,
-            masked,
+            powers.bins,
+            powers.products,
             self._edges,
             self._hz,
             self._gain,
             np.float32(SILENT),
             _SPECTRAL_COLUMNS,
-            self._rest,
-            self._power,
             out,
         )
         out[:, :, FLUX] = flux

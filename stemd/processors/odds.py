@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stemd.kernels.odds import see, source_levels, think
+from stemd.kernels.odds import see, think
+from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
-from stemd.processors.stft import Complex64Array, sine_gain
+from stemd.processors.powers import Powers
+from stemd.processors.stft import sine_gain
 from stemd.spec import DRUMS, SOURCES, StreamSpec
 
 NET = Path(__file__).parents[1] / "assets" / "odds.npz"
@@ -64,7 +66,7 @@ class Odds:
         assert outward.shape[1] == len(OUTPUTS)
         decay = np.exp(-hop_length / (LOUDEST_S * spec.samplerate))
         self._limits = np.array([decay, MIX_SHARE, FLOOR, KNEE], np.float32)
-        self._power = np.zeros((n_sources, spec.n_bins), np.float32)
+        self._sources = np.arange(n_sources)
         self.levels = np.zeros((n_feeds, n_sources, n_bands), np.float32)
         n_rise = max(1, round(spec.samples(RISE_MS) / hop_length)) + 2
         self._past = np.zeros((n_rise, n_feeds, n_sources, n_bands), np.float32)
@@ -82,14 +84,14 @@ class Odds:
         self._quiet = quiet @ embed[:-1] + embed[-1]
         self.reset()
 
-    def process(self, spectra: Complex64Array, masked: Complex64Array) -> None:
+    def process(self, powers: Powers) -> None:
         """Listen to the newest frame.
 
         Parameters
         ----------
-        spectra, masked : as `HopSeparator` keeps them
+        powers : of the newest frame
         """
-        source_levels(spectra, masked, self._edges, self._gain, self._power, self.levels)
+        band_magnitudes(powers.bins, self._sources, self._edges, self._gain, self.levels)
         at = self._at
         at[0] = (at[0] + 1) % len(self._past)
         at[1] = (at[1] + 1) % len(self._thoughts)

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
 from stemd.kernels.window import window_pair
 from stemd.processors.odds import Odds
-from stemd.processors.stft import Complex64Array, Float32Array, sine_gain
+from stemd.processors.powers import Powers
+from stemd.processors.stft import Float32Array, sine_gain
 from stemd.spec import FEATURES, ONSET_THRESHOLD, SOURCES, StreamSpec
 
 STRENGTH = FEATURES.index("onset_strength")
@@ -81,8 +82,7 @@ class Onset:
 
     def process(
         self,
-        spectra: Complex64Array,
-        masked: Complex64Array,
+        powers: Powers,
         frames: Float32Array,
         masked_frames: Float32Array,
         out: Float32Array,
@@ -91,12 +91,13 @@ class Onset:
 
         Parameters
         ----------
-        spectra, masked, frames, masked_frames : as `HopSeparator` keeps them
+        powers : of the newest frame
+        frames, masked_frames : as `HopSeparator` keeps them
         out : (b, source, feature) float32
             The four onset columns overwritten.
         """
-        self.odds.process(spectra, masked)
-        band_levels(spectra, masked, self._edges, self._gain, self._levels)
+        self.odds.process(powers)
+        band_levels(powers.bins, self._edges, self._gain, self._levels)
         rising_flux(self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self.flux)
         self._oldest = (self._oldest + 1) % len(self._past)
         found = pick_onsets(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from stemd.kernels.chroma import choose_chord, fold_peaks, likeness, source_powers
+from stemd.kernels.chroma import choose_chord, fold_peaks, likeness
 from stemd.processors.chroma import CHORD, CHROMA, Chroma
+from stemd.processors.powers import Powers
 from stemd.processors.stft import Analysis
 from stemd.spec import N_FEATURES, PITCH_CLASSES, PROFILES, SOURCES
 
@@ -31,7 +32,7 @@ def sound(pitches, seconds=1.0, partials=6, samplerate=48000, seed=0):
 def run(audio, profile="live", source=OTHER, samplerate=48000, chroma=None):
     """Rows (hop, 13) of chroma and chord; all of the audio is one source's."""
     spec = spec_of(profile, samplerate)
-    analysis, chroma = Analysis(spec), chroma or Chroma(spec)
+    analysis, powers, chroma = Analysis(spec), Powers(spec), chroma or Chroma(spec)
     masked = np.zeros((1, 3, *analysis.spectra.shape[1:]), np.complex64)
     out = np.full((1, len(SOURCES), N_FEATURES), 9.0, np.float32)
     rows, m = [], spec.hop_length
@@ -40,7 +41,7 @@ def run(audio, profile="live", source=OTHER, samplerate=48000, chroma=None):
         analysis.process(hop)
         if source in (1, 2, 3):
             masked[:, source - 1] = analysis.spectra
-        chroma.process(analysis.spectra, masked, out)
+        chroma.process(powers.process(analysis.spectra, masked), out)
         rows.append(np.append(out[0, source, CHROMA : CHROMA + 12], out[0, source, CHORD]))
     return np.array(rows)
 
@@ -124,7 +125,7 @@ def test_a_bad_frame_leaves_no_trace(bad):
     spectra = np.zeros((1, 2, spec.n_bins), np.complex64)
     masked = np.zeros((1, 3, 2, spec.n_bins), np.complex64)
     spectra[..., 10:60] = bad
-    chroma.process(spectra, masked, out)
+    chroma.process(Powers(spec).process(spectra, masked), out)
     assert np.isfinite(out).all()
     rows = run(sound([60, 64, 67], 0.5), chroma=chroma)
     np.testing.assert_array_equal(rows, run(sound([60, 64, 67], 0.5)))
@@ -132,8 +133,9 @@ def test_a_bad_frame_leaves_no_trace(bad):
 
 def test_reset_and_feeds():
     spec = spec_of("live", n_feeds=2)
-    both, analysis = Chroma(spec), Analysis(spec)
+    both, powers, analysis = Chroma(spec), Powers(spec), Analysis(spec)
     singles = [Chroma(spec_of("live")) for _ in range(2)]
+    power = Powers(spec_of("live"))
     audio = [sound([60, 64, 67], 0.8), sound([57, 60, 64], 0.8)]
     masked = np.zeros((2, 3, 2, spec.n_bins), np.complex64)
     out = np.zeros((2, len(SOURCES), N_FEATURES), np.float32)
@@ -141,9 +143,10 @@ def test_reset_and_feeds():
     for k in range(len(audio[0]) // 256):
         hop = np.stack([np.tile(a[k * 256 : (k + 1) * 256], (2, 1)) for a in audio])
         spectra = analysis.process(hop.astype(np.float32))
-        both.process(spectra, masked, out)
+        both.process(powers.process(spectra, masked), out)
         for feed in range(2):
-            singles[feed].process(spectra[feed : feed + 1].copy(), masked[:1], one)
+            power.process(spectra[feed : feed + 1].copy(), masked[:1])
+            singles[feed].process(power, one)
             np.testing.assert_array_equal(out[feed], one[0])
         if k == 70:
             both.reset(1)
@@ -152,20 +155,9 @@ def test_reset_and_feeds():
     both.reset()
     fresh = Chroma(spec)
     again = out.copy()
-    both.process(spectra, masked, out)
-    fresh.process(spectra, masked, again)
+    both.process(powers, out)
+    fresh.process(powers, again)
     np.testing.assert_array_equal(out, again)
-
-
-def test_powers_equal_the_twin():
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((4, 2, 40)) + 1j * rng.standard_normal((4, 2, 40))
-    x = x.astype(np.complex64)
-    powers = np.zeros((5, 20), np.float32)
-    source_powers(x[0], x[1:], 7, powers)
-    for row, source in enumerate([x[0], *x[1:], x[0] - x[1:].sum(axis=0)]):
-        wanted = (np.abs(source[:, 7:27]) ** 2).sum(axis=0)
-        np.testing.assert_allclose(powers[row], wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_peaks_equal_the_twin():

@@ -10,6 +10,7 @@ import soundfile as sf
 
 from stemd.processors.drums import Drums
 from stemd.processors.onset import SEAM_MS
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.spec import DRUMS, FEATURES, N_FEATURES, PROFILES, SOURCES, StreamSpec
 
@@ -69,7 +70,7 @@ def rock(bpm=110, bars=4, lead_s=0.5):
 def hits_of(audio, spec, stem="drums", before_hop=None):
     """Velocities (hop, 3) of audio (c, n); all of it is one stem."""
     separator = HopSeparator(spec, FixedMasks.one(spec, stem))
-    drums = Drums(spec)
+    drums, powers = Drums(spec), Powers(spec)
     stems = np.zeros((1, 4, 2, spec.hop_length), np.float32)
     mix = np.zeros((1, 2, spec.hop_length), np.float32)
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
@@ -79,7 +80,7 @@ def hits_of(audio, spec, stem="drums", before_hop=None):
             before_hop(hop, separator, drums)
         piece = audio[None, :, hop * spec.hop_length : (hop + 1) * spec.hop_length]
         separator.process(np.ascontiguousarray(piece, np.float32), stems, mix)
-        drums.process(separator.spectra, separator.masked, out)
+        drums.process(powers.process(separator.spectra, separator.masked), out)
         found.append(out[0, ROW, COLUMNS].copy())
         out[0, ROW, COLUMNS] = 0.0
         assert not out.any()  # no other column, no other row
@@ -251,7 +252,7 @@ def test_numbers_that_are_none_are_no_hits_and_are_forgotten(profile):
             bad = np.full_like(separator.spectra, np.nan)
             masked = np.full_like(separator.masked, np.inf)
             out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
-            drums.process(bad, masked, out)
+            drums.process(Powers(spec).process(bad, masked), out)
             assert not out.any()
 
     clean, spoiled = hits_of(audio, spec), hits_of(audio, spec, before_hop=spoil)
@@ -283,7 +284,7 @@ def test_two_feeds_are_two_runs():
     tracks = [Kit(p, seed=s).play(strokes, seconds) for s, p in enumerate((0.9, 1.2))]
     tracks[1] = np.roll(tracks[1], 5000)
     both = HopSeparator(spec, FixedMasks.one(spec, "drums"))
-    drums = Drums(spec)
+    drums, powers = Drums(spec), Powers(spec)
     drums.threshold[1] = 2.0
     stems, mix = np.zeros((2, 4, 2, 256), np.float32), np.zeros((2, 2, 256), np.float32)
     out = np.zeros((2, len(SOURCES), N_FEATURES), np.float32)
@@ -292,7 +293,7 @@ def test_two_feeds_are_two_runs():
         cut = slice(hop * 256, (hop + 1) * 256)
         audio = np.stack([stereo(track[cut]) for track in tracks])
         both.process(audio, stems, mix)
-        drums.process(both.spectra, both.masked, out)
+        drums.process(powers.process(both.spectra, both.masked), out)
         rows.append(out[:, ROW][:, COLUMNS])
 
     def threshold(hop, separator, drums):
@@ -344,7 +345,7 @@ def test_a_higher_threshold_hears_less_a_lower_one_more():
 
 def test_a_hop_allocates_no_arrays():
     spec = spec_of("live")
-    drums = Drums(spec)
+    drums, powers = Drums(spec), Powers(spec)
     separator = HopSeparator(spec, FixedMasks.one(spec, "drums"))
     rng = np.random.default_rng(3)
     stems, mix = np.zeros((1, 4, 2, 256), np.float32), np.zeros((1, 2, 256), np.float32)
@@ -353,7 +354,7 @@ def test_a_hop_allocates_no_arrays():
 
     def run(hops):
         for _ in range(hops):
-            drums.process(separator.spectra, separator.masked, out)
+            drums.process(powers.process(separator.spectra, separator.masked), out)
 
     run(50)
     gc.collect()

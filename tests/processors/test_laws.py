@@ -10,6 +10,7 @@ from stemd.processors.meter import Meter
 from stemd.processors.mixer import Mixer
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
+from stemd.processors.powers import Powers
 from stemd.processors.seam import Seam
 from stemd.processors.separator import HopSeparator, Separator
 from stemd.processors.stft import Analysis, Synthesis
@@ -30,6 +31,7 @@ class Chain:
         self.stems = np.zeros((1, 4, 2, spec.hop_length), np.float32)
         self.mix = np.zeros((1, 2, spec.hop_length), np.float32)
         self.out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
+        self.powers = Powers(spec)
         self.processor = self.make(spec)
 
     def __call__(self, hop):
@@ -94,8 +96,9 @@ class MeterChain(Chain):
     make = Meter
 
     def step(self, hop):
-        core, flux = self.core, np.zeros(self.out.shape[:2], np.float32)
-        self.processor.process(self.mix, self.stems, core.spectra, core.masked, flux, self.out)
+        powers = self.powers.process(self.core.spectra, self.core.masked)
+        flux = np.zeros(self.out.shape[:2], np.float32)
+        self.processor.process(self.mix, self.stems, powers, flux, self.out)
         return self.out.copy()
 
 
@@ -106,8 +109,9 @@ class TempoChain(Chain):
 
     def step(self, hop):
         core, onset = self.core, self.onset
-        onset.process(core.spectra, core.masked, core.frames, core.masked_frames, self.out)
-        self.meter.process(self.mix, self.stems, core.spectra, core.masked, onset.flux, self.out)
+        powers = self.powers.process(core.spectra, core.masked)
+        onset.process(powers, core.frames, core.masked_frames, self.out)
+        self.meter.process(self.mix, self.stems, powers, onset.flux, self.out)
         self.processor.process(onset.flux, self.out)
         return self.out.copy()
 
@@ -122,7 +126,8 @@ class OnsetChain(Chain):
 
     def step(self, hop):
         core = self.core
-        self.processor.process(core.spectra, core.masked, core.frames, core.masked_frames, self.out)
+        powers = self.powers.process(core.spectra, core.masked)
+        self.processor.process(powers, core.frames, core.masked_frames, self.out)
         return self.out.copy()
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from stemd.kernels.window import window_pair
 from stemd.processors.meter import Meter, k_weighting, octave_edges
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.spec import BAND_EDGES_HZ, FEATURES, N_FEATURES, N_STEMS, PROFILES, SOURCES, STEMS
 
@@ -25,7 +26,7 @@ class Metered:
         audio = np.asarray(audio, np.float32).reshape(spec.n_feeds, 2, -1)
         hop_length = spec.hop_length
         self.separator = core = HopSeparator(spec, model)
-        self.meter = Meter(spec)
+        self.meter, powers = Meter(spec), Powers(spec)
         stems = np.zeros((spec.n_feeds, N_STEMS, 2, hop_length), np.float32)
         mix = np.zeros((spec.n_feeds, 2, hop_length), np.float32)
         out = np.zeros((spec.n_feeds, len(SOURCES), N_FEATURES), np.float32)
@@ -34,7 +35,8 @@ class Metered:
         for k in range(audio.shape[2] // hop_length):
             piece = np.ascontiguousarray(audio[:, :, k * hop_length : (k + 1) * hop_length])
             core.process(piece, stems, mix)
-            self.meter.process(mix, stems, core.spectra, core.masked, flux, out)
+            powers.process(core.spectra, core.masked)
+            self.meter.process(mix, stems, powers, flux, out)
             rows.append(out.copy())
             self.windowed.append((core.frames[0].copy(), core.masked_frames[0].copy()))
         self.rows = np.array(rows)

@@ -11,6 +11,7 @@ from stemd.processors.meter import Meter
 from stemd.processors.notes import COUNT, NOTE, VELOCITY, Notes
 from stemd.processors.onset import Onset
 from stemd.processors.pitch import Pitch
+from stemd.processors.powers import Powers
 from stemd.processors.stft import Analysis
 from stemd.spec import FEATURES, N_FEATURES, PROFILES, SOURCES
 
@@ -303,6 +304,7 @@ def played(melody, partials, source, samplerate=48000):
     spec = spec_of("live", samplerate)
     parts = Analysis(spec), Meter(spec), Onset(spec), Pitch(spec), Notes(spec)
     analysis, meter, onset, pitch, notes = parts
+    powers = Powers(spec)
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     masked = np.zeros((1, 3, *analysis.spectra.shape[1:]), np.complex64)
     masked_frames = np.zeros((1, 3, *analysis.frames.shape[1:]), np.float32)
@@ -315,8 +317,9 @@ def played(melody, partials, source, samplerate=48000):
         analysis.process(hop)
         masked[:, source - 1] = analysis.spectra
         masked_frames[:, source - 1] = analysis.frames
-        onset.process(analysis.spectra, masked, analysis.frames, masked_frames, out)
-        meter.process(mix, stems, analysis.spectra, masked, onset.flux, out)
+        powers.process(analysis.spectra, masked)
+        onset.process(powers, analysis.frames, masked_frames, out)
+        meter.process(mix, stems, powers, onset.flux, out)
         pitch.process(mix, stems, out)
         notes.process(out)
         rows.append(out[0, source].copy())

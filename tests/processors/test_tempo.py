@@ -8,6 +8,7 @@ import pytest
 from stemd.kernels.tempo import SPREAD, advance, deep_rise, gather, spread_evenly, standardise
 from stemd.processors.meter import Meter
 from stemd.processors.onset import Onset
+from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.tempo import DEEP, TEMPO, Tempo, changes, circle
 from stemd.spec import FEATURES, N_FEATURES, N_STEMS, PROFILES, SOURCES, StreamSpec
@@ -92,14 +93,16 @@ def test_beats_of_audio_are_on_time(kind, samplerate):
         audio[round(time * samplerate) :][: len(t)] += 0.3 * hit
     audio = stereo(audio)[None]
     core, onset, meter, tempo = HopSeparator(spec), Onset(spec), Meter(spec), Tempo(spec)
+    powers = Powers(spec)
     stems = np.zeros((1, N_STEMS, 2, 256), np.float32)
     mix = np.zeros((1, 2, 256), np.float32)
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     beats = []
     for k in range(audio.shape[2] // 256):
         core.process(np.ascontiguousarray(audio[:, :, k * 256 : (k + 1) * 256]), stems, mix)
-        onset.process(core.spectra, core.masked, core.frames, core.masked_frames, out)
-        meter.process(mix, stems, core.spectra, core.masked, onset.flux, out)
+        powers.process(core.spectra, core.masked)
+        onset.process(powers, core.frames, core.masked_frames, out)
+        meter.process(mix, stems, powers, onset.flux, out)
         tempo.process(onset.flux, out)
         if out[0, 0, TEMPO + 2]:
             beats.append((k + 0.5) * spec.hop_s)
