@@ -7,6 +7,7 @@ by the silence of the callback, because neither flags nor exceptions tell.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Any
@@ -16,7 +17,7 @@ import pyaudio
 
 from ..config import SourceConfig
 from ..errors import DeviceError
-from ..portaudio import choose, list_devices, name_jack_client, quiet
+from ..portaudio import DeviceInfo, choose, list_devices, name_jack_client, quiet
 from .base import Stopping, Writer
 
 WATCH_S = 0.02  # how often the stream's life is looked at
@@ -103,13 +104,32 @@ class DeviceSource:
                 return
             except (OSError, ValueError) as error:
                 refusal = error
-        if self._follow_rate and self.samplerate != device.rates[-1]:
-            self.device_rate = device.rates[-1]
+        # A device that is busy for a moment refuses every rate: that says nothing of its own.
+        other = device.rates[-1]
+        if (
+            self._follow_rate
+            and not self._takes(device, wanted, self.samplerate)
+            and self._takes(device, wanted, other)
+        ):
+            self.device_rate = other
         raise DeviceError(
             f"source.device {self.label}: got {refusal} for {wanted} channels at "
             f"{self.samplerate} Hz, expected one that opens (its default rate is "
             f"{device.default_samplerate:g} Hz)"
         ) from refusal
+
+    def _takes(self, device: DeviceInfo, wanted: int, rate: int) -> bool:
+        """Whether it would open at this rate now."""
+        for channels in dict.fromkeys((wanted, device.max_input_channels)):
+            with contextlib.suppress(OSError, ValueError):
+                if self._audio.is_format_supported(
+                    rate,
+                    input_device=device.index,
+                    input_channels=channels,
+                    input_format=pyaudio.paFloat32,
+                ):
+                    return True
+        return False
 
     def _callback(
         self, data: bytes, frame_count: int, times: dict[str, float], flags: int

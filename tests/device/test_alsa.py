@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyaudio
 import pytest
 
+from stemd.config import load_config
+from stemd.errors import DeviceError
+from stemd.portaudio import choose, list_devices
+from stemd.sources.device import DeviceSource
 from stemd.sources.probe import probe
 from stemd.status import State
 
@@ -67,3 +72,28 @@ def test_a_rate_the_device_lacks_is_resampled_by_the_server_or_refused(tmp_path:
         it.until_state(State.RUNNING)
         assert it.daemon.spec.samplerate == 44_100
         assert abs(len(it.collect(2.0)) * 256 / 44_100 - 2.0) < 0.3
+
+
+def test_a_device_that_is_busy_for_a_moment_keeps_its_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some time after it was plugged in again, hardware opens; ours is told to refuse once."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def busy(*_: object, **__: object) -> None:
+        raise OSError("Device unavailable")
+
+    with pulse(folder):
+        source = DeviceSource(load_config(None, ALSA).source, 2, 256, 0.25, follow_rate=True)
+        source.samplerate = 48_000
+        with monkeypatch.context() as patch:
+            patch.setattr(pyaudio.PyAudio, "open", busy)
+            with pytest.raises(DeviceError, match="Device unavailable"):
+                source.open()
+        assert source.device_rate == 0
+        source.open()
+        device = choose(list_devices(source._audio), "input", "pulse", "ALSA", "source")
+        assert device.rates[-1] == 44_100
+        assert source._takes(device, 2, 44_100)
+        assert not source._takes(device, 2, 10_000_000)
