@@ -21,6 +21,10 @@ class DeviceClock:
         self._nominal = samplerate
         self.reset()
 
+    def resume(self) -> None:
+        """The same source goes on after a hole: its rate is known, when it goes on is not."""
+        self._started = False
+
     def reset(self) -> None:
         """The source was opened anew."""
         self._started = False
@@ -37,7 +41,7 @@ class DeviceClock:
             self._origin_ns = first_ns  # seconds from here: float64 ns since boot lose precision
             self._elapsed_s = 0.0
             self._next_s = period_s
-            self._rate_s = 1.0 / self._nominal
+            self._rate_s = 1.0 / self.samplerate
             return first_ns
         error_s = (first_ns - self._origin_ns) * 1e-9 - self._next_s
         narrowing = min(self._elapsed_s / self.SETTLE_S, 1.0)

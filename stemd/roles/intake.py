@@ -92,6 +92,7 @@ class Intake:
         self._gap = 0  # samples still to conceal
         self._offset = 0  # samples used of the oldest block
         self._stream = -1
+        self._entered = -1  # start of the block that was looked at last
         self._next_adc_s = 0.0
         self._next_first_ns = 0
         self._overruns = ring.overruns
@@ -189,6 +190,9 @@ class Intake:
 
     def _enter(self, block: Any) -> bool:
         """First look at a block; True when something must come before it."""
+        if int(block["start"]) == self._entered:
+            return False  # what had to come before it has come
+        self._entered = int(block["start"])
         n = int(block["n_samples"])
         adc_s, first_ns = float(block["adc_s"]), int(block["first_ns"])
         rate = self._spec.samplerate
@@ -196,7 +200,8 @@ class Intake:
         door = int(block["overruns"]) - self._overruns
         self._overruns = int(block["overruns"])
         lost = 0.0
-        if self._stalled_at_ns:
+        resumed = bool(self._stalled_at_ns)
+        if resumed:
             self._resume(int(block["arrival_ns"]))
         elif anew and self._stream >= 0:
             if self._trust_clock:
@@ -214,6 +219,8 @@ class Intake:
             self._stream = int(block["stream"])
             self._residual = 0.0
             self.clock.reset()
+        elif resumed or lost >= 1:
+            self.clock.resume()
         self._first_ns = self.clock.process(n, first_ns)
         self._next_adc_s = adc_s + n / rate
         self._next_first_ns = first_ns + n * SECOND_NS // rate
@@ -252,6 +259,7 @@ class Intake:
             self._next_adc_s = float(block["adc_s"]) + n / self._spec.samplerate
             self._ring.release(n, True)
         if skipped:
+            self.clock.resume()
             self._lose(skipped, 0)
 
     def _starved(self, now_ns: int) -> bool:

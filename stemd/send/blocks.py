@@ -136,6 +136,7 @@ class Blocks:
             self.position += lost + waited  # the part of a block before the hole goes with it
             self._rest = self._rest[:0]
             self._gap = True
+            self._clock.resume()
         first_ns = self._clock.process(n, first_ns)
         return self._cut(samples, first_ns)
 

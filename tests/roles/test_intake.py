@@ -338,3 +338,26 @@ def test_what_is_no_audio_does_not_come_in(make: Callable[..., Stage]) -> None:
     expected[0, [3, 5]] = expected[1, [4, 6]] = 0.0
     np.testing.assert_array_equal(hop, expected)
     assert int(stage.section["repaired"]) == 4
+
+
+@pytest.mark.parametrize("hole", ["stall", "loss", "queue"])
+def test_time_is_right_again_with_the_first_block_after_a_hole(
+    make: Callable[..., Stage], hole: str
+) -> None:
+    """One second off would take the loop over a minute to walk; the rate is known already."""
+    stage = make(trust_clock=hole != "stall")
+    for _ in range(12 * RATE // HOP):
+        stage.play(HOP)
+        stage.hops()
+    for _ in range(3 * RATE // HOP):
+        if hole == "stall":
+            stage.wait(HOP / RATE)
+            stage.hops()
+        else:
+            stage.play(HOP, lose=hole == "loss")
+    for _ in range(4):
+        stage.play(HOP)
+        stage.hops()
+        assert abs(float(stage.section["rate_measured"]) / RATE - 1) < 1e-5
+    heard_ns = 7 * SECOND_NS + (stage.device - HOP) * SECOND_NS // RATE
+    assert abs(stage.intake.first_ns - heard_ns) < 1e-4 * SECOND_NS
