@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def console(err: bool = False) -> Console:
-    """A console that guesses nothing about what is printed: numbers stay uncoloured."""
+def console(out: Any = None, err: bool = False) -> Console:
+    """A console, on stdout or `out`, that guesses nothing about what is printed."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False)
+    return Console(file=out, stderr=err, highlight=False)
 
 
 def table(*columns: str) -> Table:

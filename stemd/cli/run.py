@@ -151,10 +151,14 @@ def _output(look: bool, as_json: bool, log_json: bool) -> Iterator[Show]:
 
     from .printing import console
 
-    screen = console()
+    out = Unhurried(sys.stdout.fileno())  # what is lost of a picture the next one draws
+    screen = console(out)
     log_to(Above(screen))
-    with Live(console=screen, auto_refresh=False) as live:
-        yield View(screen, live)
+    try:
+        with Live(console=screen, auto_refresh=False) as live:
+            yield View(screen, live)
+    finally:
+        out.close()
 
 
 class JsonLines:

@@ -36,6 +36,16 @@ class Unhurried:
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
 
+    encoding = "utf-8"
+
+    def fileno(self) -> int:
+        """Where it goes in the end."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Whether that is a terminal."""
+        return os.isatty(self._fd)
+
     def write(self, text: str) -> None:
         """Hand it over."""
         if self._error is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +48,11 @@ def stemd(*arguments: object, timeout_s: float = 60.0, **options: Any) -> Any:
         check=False,
         **options,
     )
+
+
+def pending(fd: int) -> int:
+    """Bytes that wait to be read."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @dataclass

@@ -7,8 +7,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
-import termios
 import time
 
 import numpy as np
@@ -28,7 +26,7 @@ from stemd.errors import (
 from tests.device.conftest import START_S, free_ports, port_overrides
 from tests.servers import wait_for
 
-from .conftest import ROOT, alive, command, stemd
+from .conftest import ROOT, alive, command, pending, stemd
 
 
 def test_a_wrong_configuration_starts_nothing():
@@ -175,8 +173,3 @@ def test_a_reader_that_stopped_holds_nothing_up():
     finally:
         process.kill()
         process.wait()
-
-
-def pending(fd):
-    """Bytes that wait to be read."""
-    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)

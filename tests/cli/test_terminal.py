@@ -15,10 +15,12 @@ import time
 
 import pytest
 
+import stemd.client as stemd_client
 from stemd.errors import EXIT_OK
 from tests.device.conftest import START_S, port_overrides
+from tests.servers import wait_for
 
-from .conftest import ROOT, command
+from .conftest import ROOT, command, pending
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
@@ -68,6 +70,12 @@ class Terminal:
             seen += self.read(0.2)
         return seen
 
+    def full(self) -> bool:
+        """Nothing more goes in that nobody reads."""
+        waits = pending(self._master)
+        time.sleep(1.0)
+        return waits == pending(self._master) > 0
+
     def close(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -96,6 +104,22 @@ def test_meters_appear_and_the_cursor_comes_back(terminal):
     terminal.read(0.1)
     assert terminal.process.returncode == EXIT_OK
     assert terminal.shown.rfind(SHOW_CURSOR) > terminal.shown.rfind(HIDE_CURSOR) >= 0
+
+
+def test_a_terminal_that_stands_still_holds_nothing_up():
+    """Ctrl-S, or a connection that died without a word."""
+    overrides, control_port = port_overrides()
+    sets = [word for one in [*overrides, "source.kind=tone"] for word in ("--set", one)]
+    terminal = Terminal("run", *sets)
+    try:
+        terminal.until("█", START_S)
+        wait_for(terminal.full, START_S, "a full terminal")
+        with stemd_client.connect(control_port=control_port, timeout_s=START_S) as client:
+            assert client.control("reload")["text"] == "nothing changed"
+        terminal.process.terminate()
+        assert terminal.process.wait(START_S) == EXIT_OK
+    finally:
+        terminal.close()
 
 
 def test_the_view_follows_a_reload_that_builds_everything_anew(terminal, tmp_path):
