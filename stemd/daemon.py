@@ -299,6 +299,8 @@ class Daemon:
 
     def _begin_swap(self, model: ModelConfig) -> None:
         """Let a second separator load; `_supervise` looks after it."""
+        if self.status.spare["took"]:
+            self._swap(time.monotonic())
         self._end_swap()
         if model == self.config.model:
             return  # wanted back before the other one had loaded
@@ -316,7 +318,7 @@ class Daemon:
         spare, separate = self._spare, self._children["separate"]
         if spare is None:
             return
-        section, token = self.status.spare, text(self.status.separate["hand_over"])
+        section = self.status.spare
         if section["took"]:
             old = separate.process
             separate.process, separate.started_s = spare.process, spare.started_s
@@ -331,28 +333,20 @@ class Daemon:
             log.error("%s goes on: the new model ended (%s)", text(self.status.separate["model"]),
                       reason)  # fmt: skip
             self._end_swap()
-        elif section["ready"] and not token:
+        elif section["ready"] and not spare.handing_s:
             spare.handing_s = now_s
             self.status.separate["hand_over"] = secrets.token_hex(8).encode()
             self._links.wake["separate"].release()
-        elif token and now_s - spare.handing_s > HANDOVER_LIMIT_S:
+        elif spare.handing_s and now_s - spare.handing_s > HANDOVER_LIMIT_S:
             log.error("the new model did not take over within %.0f s", HANDOVER_LIMIT_S)
             self._end_swap()
-
-    def _handed(self, child: _Child) -> bool:
-        """Whether a separator ended because it gave its place to one that is gone."""
-        handed = child.name == "separate" and bool(self.status.separate["hand_over"])
-        if handed:
-            self.status.separate["hand_over"] = b""
-        return handed
 
     def _end_swap(self) -> None:
         """Whoever has not taken over ends; what runs goes on, or is started again."""
         if self._spare is not None:
             self._spare.kill()
             self._spare = None
-            if self._children["separate"].alive:
-                self.status.separate["hand_over"] = b""
+            self.status.separate["hand_over"] = b""
 
     def tap(self) -> OutboxReader:
         """A reader of the hops for this process: meters, tests."""
@@ -492,6 +486,7 @@ class Daemon:
         old = self._links.config
         feeds = tuple(feed.name for feed in old.feed)
         knobs, switches = knobs_of(self.status, feeds), switches_of(self.status)
+        preset = text(self.status.mixer["preset"])
         if not (old.record.enabled and self.config.record.enabled):
             del switches["recording"]  # there was nobody, or will be nobody, to ask
         self.stop()
@@ -499,6 +494,7 @@ class Daemon:
         switch_back(self.status, switches)
         if keep and feeds == self._feeds:
             turn_back(self.status, self._feeds, knobs)
+            Status.set_text(self.status.mixer, "preset", preset)
 
     # -- watching -------------------------------------------------------------------------------
 
@@ -572,7 +568,9 @@ class Daemon:
         code = child.process.exitcode
         section = getattr(self.status, child.name)
         reason = text(section["reason"])
-        if code == EXIT_OK and child.name in ("capture", "separate") and not self._handed(child):
+        # Where the source is not through, a separator gave its place to one that is gone.
+        through = child.name == "capture" or (child.name == "separate" and self._ring.ended)
+        if code == EXIT_OK and through:
             child.done = True
             return True
         if child.name == "capture" and self._rate_changed():

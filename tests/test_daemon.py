@@ -26,9 +26,9 @@ from stemd.daemon import Daemon
 from stemd.desk import Desk
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
 from stemd.ring import Ring
-from stemd.shared import SEMAPHORE, sweep
+from stemd.shared import SEMAPHORE, sweep, text
 from stemd.spec import FEATURES, PROFILES, SOURCES, STEMS
-from stemd.status import State
+from stemd.status import State, Status
 from stemd.wire.control import Setting
 
 from .device.conftest import START_S, Running, port_overrides, running
@@ -480,10 +480,12 @@ def test_a_stream_that_starts_anew_is_paused_and_recorded_as_before(tmp_path: Pa
         Desk(it.status, ["main"]).set(
             [Setting(name, 0, 0, 1.0) for name in ("paused", "recording", "hold")]
         )
+        Status.set_text(it.status.mixer, "preset", "verse")
         it.until_state(State.PAUSED)
         anew("live")
         it.until_state(State.PAUSED, START_S)
         assert switches() == [1, 1, 1]
+        assert text(it.status.mixer["preset"]) == "verse"
         it.until(lambda: it.status.record["recording"], START_S, "a take of the new stream")
         # Nobody was there to be told to stop.
         anew("tight", enabled=False)

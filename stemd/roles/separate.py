@@ -172,6 +172,7 @@ class Pipeline:
     def take_over(self, role: Role) -> None:
         """Be the separator: after `handover.take`."""
         self.section = section = role.section
+        section["fits"] = self.status.spare["fits"]  # measured with this model
         self.intake.hold(self.ring, section)
         self.separator.model = self._model
         self._rest.reset()  # the model has heard no more silence than there was in its past

@@ -178,7 +178,9 @@ def test_who_sends_over_the_network_is_handed_over_with_the_rest(box: Box, tmp_p
     give(old, tmp_path / "state")
     old.close()
     take(new, tmp_path / "state")
+    status.separate["fits"] = 99  # with the old model
     new.take_over(Role("separate", status))
+    assert status.separate["fits"] == status.spare["fits"] < 99
     heard += box.heard(new, after)
     new.close()
     delay = spec.latency - spec.hop_length
@@ -346,3 +348,50 @@ def test_a_separator_killed_while_another_model_loads_comes_back_with_its_own(
         it.until_sound(START_S)
         assert it.status.separate["model"] == plays
         assert it.daemon.config == before
+
+
+def give_the_order(it: Running, model: Path) -> None:
+    """Choose a model, and look away from when it is told to take over until it has."""
+    choose(it, model)
+    it.until(lambda: it.daemon._spare is None or it.daemon._spare.handing_s, 280.0, "the order")
+    assert it.daemon._spare is not None
+    wait_for(lambda: it.status.spare["took"], START_S, "the new separator")
+
+
+def test_the_order_to_hand_over_is_given_once(tmp_path: Path) -> None:
+    """The one that takes over clears it a moment before it says that it has taken over."""
+    with running("source.kind=demo") as it:
+        give_the_order(it, another_model(tmp_path))
+        it.status.spare["took"] = 0
+        it.daemon._swap(time.monotonic())
+        assert text(it.status.separate["hand_over"]) == ""
+        it.status.spare["took"] = 1
+        it.until(lambda: it.daemon._spare is None, START_S, "the end of the swap")
+        it.collect(0.3)
+        assert int(it.status.daemon["restarts"].sum()) == 0
+
+
+def test_another_model_chosen_just_after_the_handover_finds_a_separator(tmp_path: Path) -> None:
+    with running("source.kind=demo") as it:
+        plays = it.daemon.config.model
+        give_the_order(it, another_model(tmp_path))
+        playing = it.daemon._spare.process
+        it.daemon._begin_swap(plays)
+        assert it.daemon._children["separate"].process is playing
+        assert playing.is_alive()
+        released = find_model("default", "live").stem
+        it.until(lambda: text(it.status.separate["model"]) == released, 280.0, "the third one")
+        assert int(it.status.daemon["restarts"].sum()) == 0
+
+
+def test_a_separator_that_handed_over_to_nobody_is_started_again(tmp_path: Path) -> None:
+    with running("source.kind=demo") as it:
+        plays = text(it.status.separate["model"])
+        give_the_order(it, another_model(tmp_path))
+        it.daemon._spare.kill()
+        it.status.spare["took"] = 0  # it fell between taking the state and saying so
+        pid = int(it.status.separate["pid"])
+        it.until(lambda: int(it.status.separate["pid"]) != pid, START_S, "a new separator")
+        it.until_sound(START_S)
+        assert text(it.status.separate["model"]) == plays
+        assert it.daemon._spare is None
