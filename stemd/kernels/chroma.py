@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.nsdf import largest
 
 FAINT = 1e-4  # of the highest peak's power: peaks 40 dB below are none
 TRIAD = 0.25  # least strength of each of a chord's three notes: one note's partials are no chord
@@ -24,9 +25,7 @@ def fold_peaks(powers, first, bin_hz, keep, sums):
     """
     for k in range(12):
         sums[k] *= keep
-    top = np.float32(0.0)
-    for f in range(1, powers.shape[0] - 1):
-        top = max(top, powers[f])
+    top = largest(powers[1 : powers.shape[0] - 1])
     if not (top > 0.0 and top < math.inf):
         return 0.0
     least = np.float32(FAINT) * top
@@ -47,21 +46,19 @@ def fold_peaks(powers, first, bin_hz, keep, sums):
     return float(top)
 
 
-@kernel("float64(float64[::1], int64)")
-def likeness(strengths, chord):
+@kernel("float64(float64[::1], int64, float64)")
+def likeness(strengths, chord, norm):
     """Cosine of the angle between twelve strengths, the largest 1, and a triad; 0 if one is weak.
 
     chord : 1 ... 12 major on c ... b, 13 ... 24 minor
+    norm : of the strengths and the triad, the root of three times the sum of squares
     """
     root = (chord - 1) % 12
     third = (root + (4 if chord <= 12 else 3)) % 12
     fifth = (root + 7) % 12
     if min(strengths[root], strengths[third], strengths[fifth]) < TRIAD:
         return 0.0
-    whole = 0.0
-    for k in range(12):
-        whole += strengths[k] * strengths[k]
-    return (strengths[root] + strengths[third] + strengths[fifth]) / math.sqrt(3.0 * whole)
+    return (strengths[root] + strengths[third] + strengths[fifth]) / norm
 
 
 @kernel("int64(float64[::1], int64[::1], int64)")
@@ -72,14 +69,18 @@ def choose_chord(strengths, state, patience):
     state : (3,) int64, running; the chord told (0: none), its rival, hops the rival has led
     patience : hops a rival must lead
     """
+    whole = 0.0
+    for k in range(12):
+        whole += strengths[k] * strengths[k]
+    norm = math.sqrt(3.0 * whole)
     best, best_like = 0, CLEAR
     for chord in range(1, 25):
-        like = likeness(strengths, chord)
+        like = likeness(strengths, chord, norm)
         if like > best_like:
             best, best_like = chord, like
     old = state[0]
     if old > 0 and best != old:
-        like = likeness(strengths, old)
+        like = likeness(strengths, old, norm)
         if like > CLEAR - BETTER and like + BETTER > best_like:
             best = old
     if best == old:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from stemd.kernels.ear import dense
 from stemd.kernels.jit import kernel
 
 
@@ -17,15 +18,10 @@ def _layer(x, weights, out):
     weights : (n_in, n_out) float32
     out : (n_out + 1,) float32, overwritten
     """
-    n_in, n_out = weights.shape
-    for j in range(n_out):
-        out[j] = np.float32(0.0)
-    for i in range(n_in):
-        for j in range(n_out):  # one row after the other: numba vectorises this, and no dot product
-            out[j] += x[i] * weights[i, j]
-    for j in range(n_out):
+    dense(x, weights, out[:-1])
+    for j in range(weights.shape[1]):
         out[j] = max(out[j], np.float32(0.0))
-    out[n_out] = np.float32(1.0)
+    out[-1] = np.float32(1.0)
 
 
 @kernel(

@@ -66,11 +66,20 @@ def _add(x, weights, out):
     weights : (>= n_in, n_out) float32
     out : (n_out,) float32
     """
-    for i in range(x.shape[0]):
+    zero = np.float32(0.0)
+    n = x.shape[0] - x.shape[0] % 4
+    for i in range(0, n, 4):  # by fours: what is summed is loaded and stored less often
+        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+        if a == zero and b == zero and c == zero and d == zero:
+            continue  # rises are rare
+        w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
+        for j in range(out.shape[0]):  # numba vectorises this, and no dot product
+            out[j] += a * w0[j] + b * w1[j] + c * w2[j] + d * w3[j]
+    for i in range(n, x.shape[0]):
         v = x[i]
-        if v != np.float32(0.0):  # rises are rare
+        if v != zero:
             row = weights[i]
-            for j in range(out.shape[0]):  # numba vectorises this, and no dot product
+            for j in range(out.shape[0]):
                 out[j] += v * row[j]
 
 
@@ -121,7 +130,9 @@ def think(
         for j in range(n_state):
             reset = one / (one + np.float32(math.exp(-(gates[j] + kept[j]))))
             update = one / (one + np.float32(math.exp(-(gates[n_state + j] + kept[n_state + j]))))
-            new = np.float32(math.tanh(gates[2 * n_state + j] + reset * kept[2 * n_state + j]))
+            # the hyperbolic tangent: as an exponential it takes a third of the time
+            v = gates[2 * n_state + j] + reset * kept[2 * n_state + j]
+            new = one - (one + one) / (one + np.float32(math.exp(v + v)))
             state[b, j] = new + update * (state[b, j] - new)
         logits[b] = outward[-1]
         _add(hidden, outward, logits[b])

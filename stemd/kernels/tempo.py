@@ -165,6 +165,15 @@ def believe(posterior, shortest, bounds, offsets, time, period, phase):
             return
 
 
+@kernel("float32(float32[::1])", fastmath=True)
+def _sum(x):
+    """Of all."""
+    total = np.float32(0.0)
+    for value in x:
+        total += value
+    return total
+
+
 @kernel(
     "void(float64, float64, float32[::1], int64, int64[::1], int64[::1], int64, float64[:, ::1],"
     "float64[::1], float32[:, ::1], float64[::1], float64[:, ::1], float64[::1])"
@@ -212,41 +221,43 @@ def advance(
     first, last = bounds[0] - shortest, bounds[1] - shortest
     total = 0.0
     for i in range(first, last + 1):
-        leaving[i] = posterior[offsets[i] + (-time) % (shortest + i)]
+        at = (-time) % (shortest + i)
+        mass[i] = at  # where its beat is, until the belief in it takes this place
+        leaving[i] = posterior[offsets[i] + at]
         total += leaving[i]
         entering[i] = 0.0
     for i in range(first, last + 1):
-        for d in range(2 * SPREAD + 1):
-            to = i + d - SPREAD
-            if first <= to <= last:
-                entering[to] += change[i, d] * leaving[i]
+        low, high = max(i - SPREAD, first), min(i + SPREAD, last) + 1
+        into, likely = entering[low:high], change[i, low - i + SPREAD : high - i + SPREAD]
+        for k in range(into.shape[0]):
+            into[k] += likely[k] * leaving[i]
     # what nothing confirms is forgotten within some seconds
     lost = strength[2] + FADE * (1.0 - activity)
     anew = lost * total / (last - first + 1)
     total = 0.0
+    # evidence grows with the period: by one factor from each to the next
+    step = 0.5 * strength[0] * novelty / strength[3]
+    outer, more = math.exp(step * bounds[0]), math.exp(step)
+    step *= strength[1]
+    outer_half, more_half = math.exp(step * bounds[0]), math.exp(step)
     for i in range(first, last + 1):
         period = shortest + i
-        seconds = period / strength[3]
         slots = posterior[offsets[i] : offsets[i + 1]]
         entry = (1.0 - lost) * entering[i] + anew
-        at = (-time) % period
-        slots[at] = np.float32(entry * math.exp(prior[i] * seconds * activity))
-        evidence = strength[0] * seconds * novelty
-        inner = np.float32(math.exp(evidence))
-        outer = np.float32(math.exp(0.5 * evidence))
-        inner_half = np.float32(math.exp(strength[1] * evidence))
-        outer_half = np.float32(math.exp(0.5 * strength[1] * evidence))
+        at = int(mass[i])
+        slots[at] = np.float32(entry * math.exp(prior[i] * (period / strength[3]) * activity))
         # the newest five places after the beat, the middle of them where flux is expected
-        half = (at + period // 2) % period
+        half = at + period // 2
+        half = half - period if half >= period else half
         for place in range(5):
             edge = place == 0 or place == 4
-            slots[at] *= outer if edge else inner
-            slots[half] *= outer_half if edge else inner_half
+            slots[at] *= np.float32(outer if edge else outer * outer)
+            slots[half] *= np.float32(outer_half if edge else outer_half * outer_half)
             at = at + 1 if at + 1 < period else 0
             half = half + 1 if half + 1 < period else 0
-        inside = np.float32(0.0)
-        for belief in slots:
-            inside += belief
+        outer *= more
+        outer_half *= more_half
+        inside = _sum(slots)
         mass[i] = inside
         total += float(inside)
     if not (1e-30 < total < 1e30):

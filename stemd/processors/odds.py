@@ -73,10 +73,10 @@ class Odds:
         self._loudest = np.zeros((n_feeds, n_sources), np.float32)
         self._seen = np.zeros((n_feeds, n_seen), np.float32)
         self._thoughts = np.zeros((int(self._lags.max()) + 1, n_feeds, embed.shape[1]), np.float32)
-        self._at = np.zeros(2, np.int64)
+        self._newest = self._newest_thought = 0
         self._state = np.zeros((n_feeds, again.shape[0] - 1), np.float32)
         self._hidden = np.zeros(middle.shape[1], np.float32)
-        self._gates = np.zeros((2, inward.shape[1]), np.float32)
+        self._gates = tuple(np.zeros(inward.shape[1], np.float32) for _ in range(2))
         self.logits = np.zeros((n_feeds, len(OUTPUTS)), np.float32)
         self._silence = np.float32(0.4 * np.log(KNEE) + 1.4)
         quiet = np.zeros(n_seen, np.float32)
@@ -92,20 +92,18 @@ class Odds:
         powers : of the newest frame
         """
         band_magnitudes(powers.bins, self._sources, self._edges, self._gain, self.levels)
-        at = self._at
-        at[0] = (at[0] + 1) % len(self._past)
-        at[1] = (at[1] + 1) % len(self._thoughts)
-        see(self.levels, self._past, at[0], self._loudest, self._limits, self._seen)
+        self._newest = (self._newest + 1) % len(self._past)
+        self._newest_thought = (self._newest_thought + 1) % len(self._thoughts)
+        see(self.levels, self._past, self._newest, self._loudest, self._limits, self._seen)
         think(
             self._seen,
             self._thoughts,
-            at[1],
+            self._newest_thought,
             self._lags,
             *self._weights,
             self._state,
             self._hidden,
-            self._gates[0],
-            self._gates[1],
+            *self._gates,
             self.logits,
         )
 
@@ -117,4 +115,4 @@ class Odds:
         for state in (self._loudest, self._state, self.levels, self.logits):
             state[which] = 0.0
         if feed is None:
-            self._at[:] = 0
+            self._newest = self._newest_thought = 0

@@ -120,7 +120,6 @@ class Tempo:
             The mix's lowest bands are read, as `Meter` has just written them; `tempo_bpm`,
             `tempo_confidence`, `beat`, `beat_phase`, `beat_count` of the mix overwritten.
         """
-        self._restrict()
         deep_rise(out, BANDS, self._past, self._oldest, self._deep, np.float32(KNEE), self._rise)
         self._oldest = (self._oldest + 1) % len(self._past)
         self._fill = gather(
@@ -136,6 +135,7 @@ class Tempo:
         )
         done = int(self._done[0])
         if done:
+            self._restrict()
             listen(
                 self._frames,
                 done,

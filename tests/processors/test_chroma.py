@@ -188,7 +188,8 @@ def test_likeness_is_the_cosine_with_the_triad():
         triad[[((chord - 1) + p) % 12 for p in shape]] = 1
         wanted = strengths @ triad / np.linalg.norm(strengths) / np.sqrt(3)
         wanted = 0.0 if strengths[triad > 0].min() < 0.25 else wanted
-        assert likeness(strengths, chord) == pytest.approx(wanted)
+        norm = np.sqrt(3 * strengths @ strengths)
+        assert likeness(strengths, chord, norm) == pytest.approx(wanted)
 
 
 def test_a_chord_holds_against_a_slightly_better_and_a_short_rival():
