@@ -221,7 +221,24 @@ def _found(info: ServiceInfo) -> Found | None:
     if not addresses or not info.port:
         return None
     properties = {_clean(k): _clean(v or "") for k, v in info.decoded_properties.items()}
-    return Found(_clean(_short(info.name, info.type)), addresses[0], info.port, properties)
+    return Found(_clean(_short(info.name, info.type)), _nearest(addresses), info.port, properties)
+
+
+def _nearest(addresses: Sequence[str]) -> str:
+    """Of a machine's addresses, which come in any order, one in a network that we are in too."""
+    ours = [
+        ipaddress.ip_interface(f"{ip.ip}/{ip.network_prefix}")
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+        if ip.is_IPv4
+    ]
+    own = {str(interface.ip) for interface in ours}
+    for address in addresses:
+        # Containers' networks are alike on all machines: an address there may be our own.
+        near = any(ipaddress.ip_address(address) in interface.network for interface in ours)
+        if near and address not in own:
+            return address
+    return addresses[0]
 
 
 def _short(name: str, kind: str) -> str:

@@ -70,6 +70,11 @@ class Listener:
             )
         n = block.stems.shape[-1]
         if n != self._spec.hop_length:
+            if not block.filled:
+                raise DeviceError(
+                    f"listen: got a stream in hops of {n} samples, expected "
+                    f"{self._spec.hop_length} as before: start it again"
+                )
             self.skipped += n
             return True
         mixed = self._hop[MIX][0]

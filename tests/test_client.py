@@ -4,6 +4,7 @@ import itertools
 import math
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -276,6 +277,30 @@ def test_age_on_another_machine_is_what_exceeds_the_shortest_way(clock):
         skew_s -= 100e-6
         assert age_of(0.002) < 0.001
     assert skew_s < -5000.3
+
+
+def stamped(clock, session, skew_s):
+    """A header that left its publisher just now, by a clock that is `skew_s` off."""
+    ns = round((clock.now_s + skew_s) * 1e9)
+    return SimpleNamespace(session=session, n_frames=256, rate_nominal=48_000, t_publish_mono_ns=ns)
+
+
+def test_a_publisher_that_was_started_anew_has_another_clock(clock):
+    freshness = Freshness(same_clock=False, budget_s=0.1)
+    assert not freshness.is_late(stamped(clock, 1, 40_000.0))
+    clock.now_s += 60.0
+    assert not freshness.is_late(stamped(clock, 2, -900.0))
+    assert freshness.is_late(stamped(clock, 2, -900.2))
+
+
+def test_a_publisher_that_slept_is_late_for_a_moment_only(clock):
+    freshness = Freshness(same_clock=False, budget_s=0.1)
+    assert not freshness.is_late(stamped(clock, 1, 0.0))
+    late = 0
+    for _ in range(100):
+        clock.now_s += 0.1
+        late += freshness.is_late(stamped(clock, 1, -3600.0))
+    assert 25 < late < 40
 
 
 def test_a_block_without_all_its_stems_is_a_gap(daemon, connect):

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import ifaddr
 import pytest
 
+from stemd import discovery
 from stemd.config import build_config
 from stemd.discovery import OSCQUERY, STEMD, Found, Service, _info, addresses_for
 from stemd.errors import EXIT_NO_DAEMON, EXIT_OK
@@ -132,3 +135,14 @@ def test_nobody_is_found_where_nobody_is(machines):
     ran = machines[1].stemd("find", "--seconds", 1)
     assert ran.returncode == EXIT_NO_DAEMON
     assert "nobody was found in 1 s" in ran.stderr
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_many_addresses_one_within_reach_is_dialled(monkeypatch, reverse):
+    """A box with containers tells their network's address too, which is the same everywhere."""
+    ours = [("172.17.0.1", 16), ("192.168.1.9", 24), ("127.0.0.1", 8)]
+    ips = [SimpleNamespace(ip=ip, network_prefix=bits, is_IPv4=True) for ip, bits in ours]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [SimpleNamespace(ips=ips)])
+    theirs = ["10.8.0.1", "172.17.0.1", "192.168.1.5"]
+    assert discovery._nearest(theirs[::-1] if reverse else theirs) == "192.168.1.5"
+    assert discovery._nearest(["10.8.0.1"]) == "10.8.0.1"

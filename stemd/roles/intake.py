@@ -21,6 +21,7 @@ from ..wire.header import FLAG_CONCEALED, FLAG_DISCONTINUITY
 
 SECOND_NS = 1_000_000_000
 MAX_CONCEALED_S = 1.0  # a longer gap is a jump of the clock, not a queue of silence
+ELSEWHERE_NS = 5_000_000  # from where a block was expected: more than jitter
 JITTER = 48  # samples; device clocks read up to 24 off without any loss
 KEEP_HOPS = 2  # what a skip leaves waiting: enough to go on without starving at once
 FORGET_S = 1.0  # after a stall this long the model's memory means nothing any more
@@ -219,7 +220,7 @@ class Intake:
             self._stream = int(block["stream"])
             self._residual = 0.0
             self.clock.reset()
-        elif resumed or lost >= 1:
+        elif resumed or lost >= 1 or (block["seams"] and self._is_elsewhere(first_ns)):
             self.clock.resume()
         self._first_ns = self.clock.process(n, first_ns)
         self._next_adc_s = adc_s + n / rate
@@ -231,6 +232,10 @@ class Intake:
         elif self._max_backlog and self._ring.backlog > max(self._max_backlog, n):
             self._skip()  # one block alone is no queue, however long it is
         return self._gap > 0
+
+    def _is_elsewhere(self, first_ns: int) -> bool:
+        """Whether a block was not heard right after the one before: of another sender, perhaps."""
+        return abs(first_ns - self._next_first_ns) > ELSEWHERE_NS
 
     def _lose(self, n: int, concealable: int) -> None:
         """Account for `n` samples that never came."""

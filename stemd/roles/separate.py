@@ -204,7 +204,8 @@ class Pipeline:
             self._hop(hop, scratch, started_s + 1.0)
             return time.monotonic() - started_s
 
-        self.section["fits"] = feeds_that_fit(self._present, n_feeds, self.spec.hop_s, step)
+        fits = feeds_that_fit(self._present, n_feeds, self.spec.hop_s, step)
+        self.section["fits"] = max(1, fits)  # one is always let in; 0 says: not measured
         self._present.present = ()
 
     def _attend(self) -> None:

@@ -40,6 +40,7 @@ KEPT_S = 1.0  # to be sent again
 SILENT_S = 3.0  # a box asks for the time every second
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 REFUSED_S = 2.0
+DIALLED_S = 5.0  # for a connection to come about
 TCP_QUEUE_S = 0.25  # more would be stale when it arrives
 PER_ROUND = 64
 EXPEDITED = 0xB8
@@ -124,6 +125,7 @@ class Link:
             self._knock(now_s)
 
     def _connect(self) -> None:
+        self._spoke, self._dialled_s = False, time.monotonic()
         socket_ = self._socket = self._context.socket(zmq.DEALER)
         for option, value in (
             (zmq.LINGER, 0),
@@ -150,7 +152,9 @@ class Link:
             raise DeviceError(f"host: got {self.host} ({error}), expected an address") from error
 
     def _knock(self, now_s: float) -> None:
-        if self._tries:  # whatever waits in the old socket is of an old session
+        # Whatever waits in a socket that has spoken is of an old session. Another one may still shake
+        # hands: that takes some five times the way there and back.
+        if self._spoke or now_s - self._dialled_s > DIALLED_S:
             self._socket.close(linger=0)
             self._connect()
         pause_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
@@ -159,6 +163,7 @@ class Link:
         if not self._socket.poll(100, zmq.POLLOUT):
             self.said = f"nobody at {self.host}:{self.port}, or the keys do not match"
         else:
+            self._spoke = True
             self._socket.send(encode_hello(self.hello), zmq.NOBLOCK)
             pause_s = max(pause_s, 0.5)
         self._next_s = now_s + pause_s * random.uniform(0.75, 1.25)
@@ -195,9 +200,9 @@ class Link:
         if self._udp is not None:
             self._udp.close()
         try:
-            family, _, _, _, address = socket.getaddrinfo(self.host, port, type=socket.SOCK_DGRAM)[
-                0
-            ]
+            # The family that the handshake went by: a name may have addresses of both.
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            address = socket.getaddrinfo(self.host, port, family, socket.SOCK_DGRAM)[0][4]
             self._udp = socket.socket(family, socket.SOCK_DGRAM)
             self._udp.setblocking(False)
             self._udp.connect(address)

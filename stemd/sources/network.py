@@ -86,6 +86,8 @@ class NetworkSource:
         self._driver: Inbound | None = None
         self._tokens, self._refilled_s = HELLOS_PER_S, time.monotonic()
         self._written = self._lost = 0
+        self._heard: set[int] = set()  # feeds that somebody filled in the newest rows
+        self._newest = np.zeros((0, N_CHANNELS * len(config.feed)), np.float32)
         self._status_s = 0.0
 
     def open(self) -> None:
@@ -266,6 +268,8 @@ class NetworkSource:
         counts = self._counts_of(hello.name)
         one = Inbound(hello, session, key, self._network, counts)
         one.route, one.identity = route, identity
+        if self._senders:  # where there is nobody else the stream itself begins softly
+            one.begin_softly()
         self._senders[session] = one
         self._feeds[session] = feeds
         for feed in feeds:
@@ -353,7 +357,7 @@ class NetworkSource:
         config = self._config.feed
         n = len(samples)
         rows = np.zeros((n, N_CHANNELS * len(config)), np.float32)
-        seams = 0
+        seams, heard = 0, set()
         for one in self._senders.values():
             if one is driver:
                 mine, torn = samples, seam
@@ -361,10 +365,15 @@ class NetworkSource:
                 mine, slipped, torn = one.follow(driver.hello.frames).take(n)
                 one.counts.slips += slipped
             for feed in self._feeds[one.session]:
+                heard.add(feed)
                 for side in range(N_CHANNELS):
                     channel = config[feed].channels[0 if side == 0 else -1] - 1
                     rows[:, N_CHANNELS * feed + side] = mine[:, min(channel, mine.shape[1] - 1)]
                 seams |= torn << feed
+        for feed in self._heard - heard:
+            _end_softly(rows, self._newest, N_CHANNELS * feed)
+            seams |= 1 << feed
+        self._heard, self._newest = heard, rows
         self._lost += lost
         adc_s = (self._written + self._lost) / self.samplerate
         self._written += n
@@ -422,6 +431,15 @@ class NetworkSource:
             # A sender may jump through all the positions there are, again and again.
             told = min(value, MOST_COUNTED)
             section[name + "_by_feed" if name == "flooded" else name][feed] = told
+
+
+def _end_softly(rows: Any, before: Any, first: int) -> None:
+    """Let two columns go on as what came before, mirrored and fading: their sender has left."""
+    n = min(len(rows), len(before))
+    fade = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    rows[:n, first : first + N_CHANNELS] = (
+        before[::-1][:n, first : first + N_CHANNELS] * fade[:, None]
+    )
 
 
 def _identity(frame: Any) -> str:

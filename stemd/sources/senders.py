@@ -233,8 +233,15 @@ class Inbound:
         return self._fifo
 
     def lead(self) -> None:
-        """This sender's clock drives."""
+        """This sender's clock drives: what waits between the two clocks falls out, softly."""
+        if self._fifo is not None:
+            self.counts.slips += self._fifo.fill
+            self.begin_softly()
         self._fifo = None
+
+    def begin_softly(self) -> None:
+        """Fade the next block in, as after a hole."""
+        self.extrapolator.conceal(1)
 
 
 class _Share:
@@ -268,6 +275,11 @@ class _Fifo:
         self._primed = False
         self._taken = self._given = 0
         self._seam_until = 0
+
+    @property
+    def fill(self) -> int:
+        """Samples that wait."""
+        return self._fill
 
     @property
     def ppm(self) -> float:

@@ -20,6 +20,7 @@ BUDGET_BLOCKS = 3
 # Two clocks that never meet drift apart by less than this; see Freshness.
 DRIFT = 200e-6
 MAX_RELAX_NS = 10_000_000
+GIVE_UP_NS = 3_000_000_000  # without a message in time
 MAX_FILLED_BLOCKS = 65_536  # of one hole: minutes of the shortest hops, and bounded memory
 
 
@@ -84,7 +85,9 @@ class Freshness:
     """How old a message is, for a publisher whose clock may be ours or another machine's.
 
     On one machine both read one monotonic clock. Between two, the smallest difference ever seen
-    stands for a message that took no time; it gives way slowly, for clocks that drift.
+    stands for a message that took no time; it gives way slowly, for clocks that drift, and at once
+    where the clock is another one: after a start, or when nothing has been in time for a while, as
+    of a machine that slept.
 
     Parameters
     ----------
@@ -99,23 +102,33 @@ class Freshness:
         self._budget_s = budget_s
         self._offset_ns: int | None = None
         self._at_ns = 0
+        self._session = -1
+        self._in_time_ns = 0
 
     def is_late(self, header: Header) -> bool:
         """Whether the message is older than the budget."""
+        if header.session != self._session:
+            self._session, self._offset_ns = header.session, None
         blocks_s = BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
-        return self.age_ns(header.t_publish_mono_ns) > max(self._budget_s, blocks_s) * 1e9
+        budget_ns = max(self._budget_s, blocks_s) * 1e9
+        if self.age_ns(header.t_publish_mono_ns) <= budget_ns:
+            self._in_time_ns = self._at_ns
+            return False
+        if self._at_ns - self._in_time_ns > GIVE_UP_NS:
+            self._offset_ns = None
+        return True
 
     def age_ns(self, t_publish_mono_ns: int) -> int:
         """Time since a message left its publisher."""
         now = time.monotonic_ns()
+        waited_ns, self._at_ns = now - self._at_ns, now
         difference = now - t_publish_mono_ns
         if self._same_clock:
             return difference
         if self._offset_ns is None:
             self._offset_ns = difference
-        relaxed = self._offset_ns + min(round((now - self._at_ns) * DRIFT), MAX_RELAX_NS)
+        relaxed = self._offset_ns + min(round(waited_ns * DRIFT), MAX_RELAX_NS)
         self._offset_ns = min(difference, relaxed)
-        self._at_ns = now
         return difference - self._offset_ns
 
 

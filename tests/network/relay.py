@@ -28,6 +28,7 @@ class Relay:
 
     def __init__(self, port: int, seed: int = 0) -> None:
         self._box = ("127.0.0.1", port)
+        self.way_s = 0.0  # that a piece of a connection takes, in each direction
         self._random = random.Random(seed)
         self.fate: Callable[[random.Random], tuple[float, ...]] = lambda _: (0.0,)
         self.dropped = self.passed = 0
@@ -92,10 +93,10 @@ class Relay:
             for pair in ((one, other), (other, one)):
                 threading.Thread(target=self._pipe, args=pair, daemon=True).start()
 
-    @staticmethod
-    def _pipe(source: socket.socket, sink: socket.socket) -> None:
+    def _pipe(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65_536):
+                time.sleep(self.way_s)
                 sink.sendall(data)
         except OSError:
             pass

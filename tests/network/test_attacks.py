@@ -80,6 +80,13 @@ def test_only_who_is_on_the_list_is_heard(stage: Stage):
     assert stage.box.status()["senders"] == 1  # who may listen may not send
 
 
+def test_a_box_far_away_is_reached(stage: Stage):
+    """A handshake with keys goes there and back some five times."""
+    stage.relay.way_s = 0.04
+    stage.send("pi")
+    assert stage.heard()["sender"] == ["pi", ""]
+
+
 def test_copies_forgeries_and_a_flood_leave_the_audio_alone(stage: Stage):
     stage.send("pi")
     stage.heard()

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from stemd.config import build_config
+from stemd.send.link import Link
 from stemd.sources.network import MAX_COUNTED, NetworkSource
 from stemd.status import Status
 from stemd.wire.uplink import (
@@ -331,5 +332,87 @@ def test_a_sender_that_jumps_for_ever_is_counted_as_far_as_there_are_numbers():
     one.counts.lost = 1 << 64
     source._tidy(time.monotonic())
     assert status.network["lost"][0] == 2**63 - 1
+    source.close()
+    status.close()
+
+
+def test_audio_goes_where_the_handshake_went(box, monkeypatch: pytest.MonkeyPatch):
+    """Of a name with addresses of both families the system puts IPv6 first."""
+    real = socket.getaddrinfo
+
+    def both(host: Any, port: Any, family: int = 0, *rest: Any, **options: Any) -> Any:
+        v6 = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", port, 0, 0))
+        found = real(host, port, family, *rest, **options)
+        return found if family == socket.AF_INET else [v6, *found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    link = Link("127.0.0.1", box.port, Hello("pi", 48_000, 2, 128, Encoding.S16, "udp"), 0, None)
+    link._open_udp(box.port)
+    assert link._udp.family == socket.AF_INET
+    link.close()
+
+
+class Rows:
+    """What a network source wrote."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self.seams: list[int] = []
+
+    def write(self, block: Any, *_: Any) -> None:
+        self.rows.append(np.array(block))
+        self.seams.append(_[-1])
+
+
+def test_a_feed_whose_sender_leaves_or_comes_beside_others_does_not_click():
+    frames, rate = 240, 48_000
+    table: dict[str, Any] = {
+        "source": {"kind": "network"},
+        "network": {"port": free_ports(1)[0]},
+        "feed": [{"name": "main"}, {"name": "second"}],
+    }
+    status = Status.create(2)
+    source: Any = NetworkSource(build_config(table), status.network)
+    out = Rows()
+    block = np.full((frames, 2), 0.5, np.float32)
+
+    def admit(name: str) -> Any:
+        hello = Hello(name, rate, 2, frames, Encoding.S16, "udp")
+        return source._senders[source._admit(hello, b"", "", time.monotonic()).session]
+
+    def play(n: int) -> None:
+        for _ in range(n):
+            for one in source._senders.values():
+                if one is not source._driver:
+                    fresh = block.copy()
+                    torn = one.extrapolator.process(fresh)
+                    one.follow(frames).put(fresh, torn)
+            source._write(out, source._driver, block, 0, 0, False)
+
+    source._driver, second = admit("a"), admit("b")
+    play(20)
+    source._evict(second)
+    play(10)
+    second = admit("b")
+    play(20)
+    heard = np.concatenate(out.rows)[:, 2:]
+    steepest = 0.5 * np.pi / 2 / frames  # of a raised cosine as long as a block
+    assert heard[15 * frames].min() > 0.49
+    assert heard[25 * frames].max() == 0.0
+    assert heard[-1].min() > 0.49
+    assert np.abs(np.diff(heard, axis=0)).max() < 1.2 * steepest
+    seams = [bits >> 1 & 1 for bits in out.seams]
+    assert seams[20] == 1
+    assert sum(seams[30:]) >= 1
+    status.close()
+
+
+def test_who_takes_the_lead_begins_softly_and_says_so():
+    status = Status.create(1)
+    source, one, _ = inbound(status)
+    one.follow(256).put(np.zeros((256, 1), np.float32), False)
+    one.lead()
+    assert one.counts.slips > 0
+    assert one.extrapolator.process(np.ones((256, 1), np.float32))
     source.close()
     status.close()

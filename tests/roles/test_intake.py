@@ -361,3 +361,18 @@ def test_time_is_right_again_with_the_first_block_after_a_hole(
         assert abs(float(stage.section["rate_measured"]) / RATE - 1) < 1e-5
     heard_ns = 7 * SECOND_NS + (stage.device - HOP) * SECOND_NS // RATE
     assert abs(stage.intake.first_ns - heard_ns) < 1e-4 * SECOND_NS
+
+
+def test_time_is_that_of_the_sender_who_takes_the_lead(make: Callable[..., Stage]) -> None:
+    """Its first block says by its seam that it does not follow the one before."""
+    stage = make(trust_clock=False)
+    for _ in range(12 * RATE // HOP):
+        stage.play(HOP)
+        stage.hops()
+    block, later_ns = np.zeros((HOP, 2), np.float32), 50_000_000
+    for k in range(3):
+        first_ns = 7 * SECOND_NS + stage.device * SECOND_NS // RATE + later_ns
+        stage.device += HOP
+        stage.ring.write(block, stage.device / RATE, first_ns, first_ns, 0, int(k == 0))
+        stage.hops()
+        assert abs(stage.intake.first_ns - first_ns) < 1e-4 * SECOND_NS
