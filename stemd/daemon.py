@@ -65,6 +65,7 @@ MAX_CRASHES = 5  # in a row, of a process the audio depends on, before the daemo
 SWAP_LIMIT_S = 300.0  # nobody waits for a second separator: the first one plays
 HANDOVER_LIMIT_S = 5.0  # from one separator to the next
 STOP_LIMIT_S = 2.0  # for each process, then it is killed
+KILLED_S = 1.0  # the system takes so long at most to end who waits for no disk
 POLL_S = 0.02
 OVERLOAD_S = 0.1  # load above 1 for this long is said once
 ESSENTIAL = ("separate",)  # capture may wait for its device for ever, sinks for their clients
@@ -102,6 +103,7 @@ class _Child:
         self.restart_at_s = 0.0
         self.said = ""
         self.done = False
+        self.stuck = False  # killed, and waiting for a disk that does not answer
 
     @property
     def alive(self) -> bool:
@@ -110,7 +112,8 @@ class _Child:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.join()
+            self.process.join(KILLED_S)
+            self.stuck = self.alive
 
 
 class _Spare(_Child):
@@ -251,6 +254,9 @@ class Daemon:
         streaming = separate is not None and separate.alive and self._state is State.RUNNING
         if set(changed) <= {*_SECTION_ROLES, "mixer", "state", *(("model",) if streaming else ())}:
             # The model stays what it is until another one has loaded.
+            if new.record.enabled != self.config.record.enabled:
+                self.status.mixer["recording"] = new.record.enabled and new.record.at_start
+                self.status.mixer["rev"] += 1
             self.config = dataclasses.replace(new, model=self.config.model)
             follow = self._follow_rate
             self._links = dataclasses.replace(self._links, config=self.config, follow_rate=follow)
@@ -328,6 +334,10 @@ class Daemon:
             old.join(STOP_LIMIT_S)
             old.kill()
             log.info("%s took over", text(self.status.separate["model"]))
+            if "inserts" in self._children:  # its hosts greet again by themselves
+                self._end_sink("inserts")
+                self._children["inserts"] = _Child("inserts")
+                self._spawn(self._children["inserts"])
         elif not spare.alive or now_s - spare.started_s > SWAP_LIMIT_S:
             reason = text(section["reason"]) or f"exit code {spare.process.exitcode}"
             log.error("%s goes on: the new model ended (%s)", text(self.status.separate["model"]),
@@ -492,9 +502,10 @@ class Daemon:
         self.stop()
         self._build()
         switch_back(self.status, switches)
-        if keep and feeds == self._feeds:
+        if keep:
             turn_back(self.status, self._feeds, knobs)
             Status.set_text(self.status.mixer, "preset", preset)
+        self._keeper = Keeper(self.config.state.file)
 
     # -- watching -------------------------------------------------------------------------------
 
@@ -532,7 +543,7 @@ class Daemon:
 
     def _watch(self, child: _Child, now_s: float) -> bool:
         """Look after one process; False when the daemon must end."""
-        if child.done:
+        if child.done or (child.stuck and child.alive):
             return True
         section = getattr(self.status, child.name)
         if child.alive:
@@ -548,6 +559,8 @@ class Daemon:
                 return True
             log.error("%s gave no sign for %.1f s: replacing it", child.name, age_s)
             child.kill()
+            if child.stuck:
+                return True
         if self._spare is not None and child.name == "separate":
             if self.status.spare["took"] or not child.process.exitcode:
                 return True  # it has handed over; the other one begins
@@ -699,9 +712,21 @@ class Daemon:
     def _end_sink(self, name: str) -> None:
         """End a sink and forget it; the stream goes on."""
         self._stop_child(name)
+        self._clear(name)
         if name in READERS:
             self._outbox.detach(name)
         self._children.pop(name, None)
+
+    def _clear(self, name: str) -> None:
+        """What a sink said of itself is no longer so."""
+        section = getattr(self.status, name)
+        section["ready"] = 0
+        Status.set_text(section, "reason", "")
+        if name == "play":
+            Status.set_text(section, "device", "")
+            section["samplerate"] = section["latency"] = 0
+        elif name == "record":
+            section["recording"] = section["held"] = 0
 
 
 def _toml(value: str) -> str:

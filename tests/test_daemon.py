@@ -22,7 +22,7 @@ import soundfile
 import stemd.client
 from benchmarks.kills import processes_of, shared_of
 from stemd.config import load_config
-from stemd.daemon import Daemon
+from stemd.daemon import Daemon, _Child
 from stemd.desk import Desk
 from stemd.errors import EXIT_FORCED, EXIT_MODEL, EXIT_OK
 from stemd.ring import Ring
@@ -494,6 +494,97 @@ def test_a_stream_that_starts_anew_is_paused_and_recorded_as_before(tmp_path: Pa
         assert switches() == [1, 1, 1]
     finally:
         daemon.stop()
+
+
+@pytest.fixture
+def reloaded(tmp_path: Path) -> Iterator[Any]:
+    """A daemon whose file is written anew and reloaded."""
+    path = tmp_path / "stemd.toml"
+    ports, _ = port_overrides()
+    made: list[Daemon] = []
+
+    def write(content: str) -> Running:
+        path.write_text(content)
+        if made:
+            assert made[0].reload()[0]
+        else:
+            made.append(Daemon(load_config(path, ports), config_path=path, overrides=ports))
+            made[0].start()
+        it = Running(made[0], 0)
+        it.until_state(State.RUNNING, START_S)
+        return it
+
+    yield write
+    for one in made:
+        one.stop()
+
+
+TONE = '[source]\nkind = "tone"\n'
+
+
+def test_recording_begins_and_ends_with_its_section(reloaded: Any, tmp_path: Path) -> None:
+    record = f'{TONE}[record]\ndirectory = "{tmp_path}/out"\nenabled = '
+    it = reloaded(f"{record}false\n")
+    reloaded(f"{record}true\n")
+    it.until(lambda: it.status.record["recording"], START_S, "a take")
+    reloaded(f"{record}false\n")
+    assert it.status.mixer["recording"] == 0
+    assert it.status.record["recording"] == it.status.record["ready"] == 0
+
+
+def test_what_a_sink_complained_of_ends_with_it(reloaded: Any) -> None:
+    it = reloaded(f'{TONE}[output]\nenabled = true\ndevice = "nobody\'s"\n')
+    it.until(lambda: "nobody's" in it.status.reason, START_S, "the complaint")
+    reloaded(TONE)
+    assert it.status.reason == ""
+
+
+def test_knobs_of_a_feed_stay_when_another_one_comes(reloaded: Any) -> None:
+    it = reloaded(TONE + '[[feed]]\nname = "main"\n')
+    Desk(it.status, ["main"]).set([Setting("mute", 0, 1, 1.0)])
+    assert it.status.mixer["mute"].tolist() == [[1, 0, 0, 0]]
+    reloaded(TONE + '[[feed]]\nname = "choir"\n[[feed]]\nname = "main"\n')
+    assert it.status.mixer["mute"].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
+
+
+def test_a_state_file_that_comes_with_a_new_stream_is_written(
+    reloaded: Any, tmp_path: Path
+) -> None:
+    it = reloaded(TONE)
+    kept = tmp_path / "state.json"
+    reloaded(f'profile = "tight"\n{TONE}[state]\nfile = "{kept}"\n')
+    Desk(it.status, ["main"]).set([Setting("mute", 0, 1, 1.0)])
+    it.until(kept.exists, 20.0, "the state file")
+
+
+class Undead:
+    """A process that waits for a disk which does not answer: not even SIGKILL ends it."""
+
+    def __init__(self) -> None:
+        self.exitcode: int | None = None
+
+    def is_alive(self) -> bool:
+        return self.exitcode is None
+
+    def kill(self) -> None:
+        pass
+
+    def join(self, timeout: float | None = None) -> None:
+        assert timeout is not None or not self.is_alive()
+
+
+def test_a_process_that_cannot_be_ended_holds_nothing_up() -> None:
+    with running("source.kind=tone") as it:
+        child, undead = _Child("record"), Undead()
+        child.process = undead
+        it.daemon._children["record"] = child
+        it.status.record["ready"], it.status.record["heartbeat_ns"] = 1, 1
+        it.collect(0.5)
+        assert child.stuck
+        assert int(it.status.daemon["restarts"].sum()) == 0
+        undead.exitcode = -signal.SIGKILL
+        it.until(lambda: child.process is not undead, START_S, "its successor")
+        assert it.status.state is State.RUNNING
 
 
 def test_standard_input_is_separated_to_its_end(tmp_path: Path) -> None:

@@ -107,6 +107,9 @@ def _record(client: Client, output: Path, seconds: float | None) -> int:
             raise ProtocolError(f"{client.host}: got no audio in {SILENT_S:g} s, expected some")
         os.replace(unfinished, output)
     except (OSError, soundfile.LibsndfileError) as error:
+        if written:  # it plays as far as there was room
+            with contextlib.suppress(OSError):
+                os.replace(unfinished, output)
         raise DeviceError(f"{output}: got {error}, expected to write there") from error
     finally:
         unfinished.unlink(missing_ok=True)

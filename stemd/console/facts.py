@@ -77,7 +77,8 @@ def latency(status: Status) -> list[dict[str, Any]]:
         ("overlap-add", 1e3 * overlap / rate, f"{overlap} samples"),
     ]
     if text(play["device"]):
-        stages.append(("device out", 1e3 * int(play["latency"]) / rate, text(play["device"])))
+        its_rate = int(play["samplerate"]) or rate
+        stages.append(("device out", 1e3 * int(play["latency"]) / its_rate, text(play["device"])))
     return [
         {"name": name, "ms": round(ms, 2), "note": note}
         for name, ms, note in stages
@@ -114,6 +115,7 @@ def state(status: Status) -> dict[str, Any]:
         "output": text(status.play["device"]),
         "recorder": bool(status.record["ready"]),
         "recording": bool(status.record["recording"]),
+        "record_reason": text(status.record["reason"]),
         "recorded": int(status.record["samples"]),
         "record_path": text(status.record["path"]),
         "inserts": {

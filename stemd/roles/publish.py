@@ -157,6 +157,8 @@ class Publish:
             self._midi = self._open_midi()
         if self._config.mapping and self._mapping is None:
             self._mapping = self._open_mapping()
+            if self._midi:
+                self._midi.on_open = self._mapping.repeat_midi
         datagrams = self._config.datagrams
         if (datagrams.vban or datagrams.reastream) and self._datagrams is None:
             self._datagrams = DatagramSink(self._spec, self._feeds, datagrams)
@@ -213,6 +215,7 @@ class Publish:
     def count(self, section: Any) -> None:
         """Write our counters down."""
         section["hops"] = self._hops
+        section["subscribers"] = section["osc_clients"] = 0
         if self._zeromq:
             section["sent"] = self._zeromq.sent
             section["bytes"] = self._zeromq.bytes

@@ -89,6 +89,7 @@ class Recording:
         self._links = links
         self._role = role
         self._section = role.section
+        self._section["recording"] = 0  # of one before us, which was killed
         self._reader = reader
         self._kept = Preroll(links.spec, reader.hop.dtype, links.config.record.preroll_s)
         self._recorder: Recorder | None = None
@@ -97,7 +98,9 @@ class Recording:
 
     def step(self, wanted: bool) -> bool:
         """Take what has come; True when more is waiting."""
-        self._refused &= wanted  # switching it off and on tries again
+        if self._refused and not wanted:  # switching it off and on tries again
+            self._refused = False
+            self._role.reason("")
         busy = False
         try:
             if wanted and not self._refused:

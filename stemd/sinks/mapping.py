@@ -139,6 +139,7 @@ class _Values:
 
     def __init__(self, which: Sequence[int], mappings: Sequence[MappingConfig]) -> None:
         self.which = np.array(which, np.intp)
+        self.midi = np.array([bool(m.midi.type) for m in mappings], bool)
         whole = [m.value == "int" or bool(m.midi.type) for m in mappings]
         steps = [m.curve == "steps" for m in mappings]
         self.levels = [m.output if m.curve == "steps" else () for m in mappings]
@@ -291,8 +292,14 @@ class MappingSink:
 
     def release(self) -> None:
         """Close every gate, end every note; once."""
-        for event in self._events.values():
+        for i, event in self._events.items():
+            if event.open and event.is_gate:
+                self._follower.gate[i] = False  # what is still above opens it again
             event.close()
+
+    def repeat_midi(self) -> None:
+        """A MIDI receiver appeared: it knows of no value."""
+        self._values.sent[self._values.midi] = np.inf
 
     def close(self) -> None:
         """Leave nothing open, close the sockets."""

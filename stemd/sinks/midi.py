@@ -30,6 +30,10 @@ class Port(Protocol):
     def close(self) -> None: ...
 
 
+def _nothing() -> None:
+    """Nobody is to be told."""
+
+
 class MidiSink:
     """MIDI of one daemon. A port that is missing is a reason, tried again, never an end.
 
@@ -73,6 +77,7 @@ class MidiSink:
         self._written_at = 0.0
         self._quiet = True  # nothing was played since the last release
         self._was_bypassed = False
+        self.on_open: Callable[[], None] = _nothing  # a receiver appeared
 
     @property
     def reason(self) -> str:
@@ -151,3 +156,4 @@ class MidiSink:
         if self.clock:
             self.clock.stop()
         self.player.prepare()
+        self.on_open()

@@ -49,6 +49,7 @@ class _Listener:
     outlet: Outlet | None = None
     left: bytearray = field(default_factory=bytearray)
     said: str = ""  # a command whose end has not come yet
+    more: bool = False  # commands that were received and not looked at
     over: bool = False
 
 
@@ -112,22 +113,28 @@ class OscListeners:
         self._all.clear()
 
     def _receive(self, one: _Listener) -> None:
-        try:
-            heard = one.socket.recv(MAX_COMMAND_BYTES)
-        except BlockingIOError:
-            return
-        if not heard:
-            raise ConnectionError
+        heard = b""
+        if not one.more:
+            try:
+                heard = one.socket.recv(MAX_COMMAND_BYTES)
+            except BlockingIOError:
+                return
+            if not heard:
+                raise ConnectionError
         self._hear(one, heard)
 
     def _hear(self, one: _Listener, heard: bytes) -> None:
+        one.more = False
         try:
-            one.protocol.receive_data(heard)
-            for count, event in enumerate(one.protocol.events()):
-                if count >= COMMANDS_PER_SERVICE or one.over:
-                    one.over = True
-                    return
+            if heard:
+                one.protocol.receive_data(heard)
+            for count, event in enumerate(one.protocol.events(), 1):
                 self._happen(one, event)
+                if one.over:
+                    return
+                if count == COMMANDS_PER_SERVICE:
+                    one.more = True  # the rest next time
+                    return
         except (RemoteProtocolError, UnicodeDecodeError) as error:  # headers beyond ASCII
             self.refused += 1
             one.over = True

@@ -78,7 +78,10 @@ class Recorder:
 
     def check_space(self) -> None:
         """Raise DeviceError before the disk is full, while files can still be closed properly."""
-        free = shutil.disk_usage(self.directory).free
+        try:
+            free = shutil.disk_usage(self.directory).free
+        except OSError as error:  # it was unplugged, or moved away
+            raise self._failed(error) from error
         if free < self._config.keep_free_mb * MEGABYTE:
             raise DeviceError(
                 f"record.keep_free_mb: got {free // MEGABYTE} MB left, "
@@ -183,7 +186,9 @@ class Recorder:
 
     def _failed(self, error: Exception) -> DeviceError:
         """In our words: libsndfile calls a full disk a system error."""
-        full = self.directory.exists() and shutil.disk_usage(self.directory).free < MEGABYTE
+        full = False
+        with contextlib.suppress(OSError):
+            full = shutil.disk_usage(self.directory).free < MEGABYTE
         what = "a full disk" if full else str(error)
         return DeviceError(f"record.directory: got {what}, expected a place to write")
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -106,6 +107,36 @@ def test_tap_goes_on_for_longer_than_a_wav_can_count(tmp_path, ending, keep_sign
     hours = SimpleNamespace(samplerate=48_000, read_block=lambda timeout_s: block)
     assert _record(hours, path, 540e6 / 48_000) == 540_000_000  # 3 h 07 min 30 s
     assert soundfile.info(path).frames == 540_000_000
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+from stemd.cli.tap import _record
+from stemd.errors import DeviceError
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000,) * 2)
+block = SimpleNamespace(samplerate=48_000, mix=None, stems=np.full((1, 2, 4_000), 0.5, np.float32))
+client = SimpleNamespace(samplerate=48_000, read_block=lambda timeout_s: block)
+try:
+    _record(client, Path(sys.argv[1]), 10.0)
+except DeviceError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_tap_keeps_what_the_disk_had_room_for(tmp_path):
+    path = tmp_path / "x.wav"
+    ran = subprocess.run(
+        [sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "expected to write there" in ran.stderr
+    assert list(tmp_path.iterdir()) == [path]
+    heard, _ = soundfile.read(path)
+    assert len(heard) > 25_000
+    assert (heard == 0.5).all()
 
 
 def test_tap_does_not_overwrite(daemon, tmp_path):

@@ -18,12 +18,14 @@ from stemd.config import load_config
 from stemd.daemon import Daemon
 from stemd.errors import EXIT_DEVICE, ConfigError
 from stemd.processors.catalogue import find_model
+from stemd.shared import text
 from stemd.status import State
 from stemd.wire.insert import InsertClient
 from stemd.wire.plugin import discovery_file
 from tests.cli.conftest import end, start, stemd
 from tests.device.conftest import START_S, Running, port_overrides, running
 from tests.inserts.conftest import client, noise
+from tests.roles.test_handover import another_model, swap
 
 PLUGINS = ["source.kind=none", "inserts.enabled=true", "inserts.limit=2", "runtime.realtime=false"]
 
@@ -172,6 +174,15 @@ def test_plugins_that_lack_their_model_do_not_end_the_stream(place, tmp_path):
         away.rename(model)
         it.until(lambda: int(it.status.inserts["ready"]), START_S, "their return")
         assert not it.status.reason
+
+
+def test_plugins_get_the_model_the_stage_gets(place, tmp_path):
+    with running("source.kind=tone", "inserts.enabled=true", "inserts.limit=2") as it:
+        it.until(lambda: int(it.status.inserts["ready"]), START_S, "the inserts")
+        swap(it, str(another_model(tmp_path)))
+        it.until(lambda: text(it.status.inserts["model"]) == "twin_live", START_S, "their model")
+        it.until(lambda: int(it.status.inserts["ready"]), START_S, "their return")
+        assert int(it.status.daemon["restarts"].sum()) == 0
 
 
 def test_inserts_come_and_go_with_a_reload(place, tmp_path):

@@ -359,7 +359,30 @@ def test_no_gate_stays_open(stage, how):
     assert heard == [("/kick", 0.0)]
 
 
+@pytest.mark.parametrize("how", ["stall", "pause"])
+def test_a_gate_of_what_sounds_on_opens_again_after_a_rest(stage, how):
+    one = stage({**KICK, "source": "bass.rms", "curve": "linear", "threshold": 0.5, "mode": "gate"})
+    assert one.play(bass_rms=0.6) == [("/kick", 1.0)]
+    if how == "stall":
+        one.now += 0.3
+        one.sink.service()
+        assert one.heard() == [("/kick", 0.0)]
+    else:
+        assert one.play(bass_rms=0.6, state=State.PAUSED) == [("/kick", 0.0)]
+    assert one.play(20, bass_rms=0.6) == [("/kick", 1.0)]
+
+
 # -- midi ------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_that_comes_later_is_told_what_is_so(stage):
+    controller = {"type": "cc", "channel": 1, "number": 7}
+    one = stage({"source": "vocals.width", "midi": controller, "rate_hz": 1000})
+    one.play(9, vocals_width=1.0)
+    assert one.played == [midi.control_change(1, 7, 127)]
+    one.sink.repeat_midi()
+    one.play(9, vocals_width=1.0)
+    assert one.played == 2 * [midi.control_change(1, 7, 127)]
 
 
 def test_controllers_programs_and_wheels(stage):

@@ -657,7 +657,10 @@ def test_a_port_that_comes_late_hears_no_stale_note():
     assert stage.ear.begun == 0
     assert stage.sink.errors > 0
     stage.port.reason = ""
+    told = []
+    stage.sink.on_open = lambda: told.append(1)
     stage.port.on_open()
+    assert told == [1]
     assert stage.ear.range == {1: 2, 2: 2, 3: 2}
     stage.play(rows(vocals_note=60, vocals_note_count=1))
     assert stage.ear.sounding == {}

@@ -24,7 +24,7 @@ from wsproto.events import (
 from stemd.errors import DeviceError
 from stemd.sinks.http_server import MAX_CONNECTIONS, HttpServer
 from stemd.sinks.osc_listen import MAX_PENDING_BYTES
-from stemd.spec import FEATURES
+from stemd.spec import FEATURES, STEMS
 from stemd.wire import osc
 from stemd.wire.control import Setting
 from stemd.wire.directory import outgoing, settings, verbs
@@ -194,11 +194,12 @@ def test_without_a_port_nobody_listens(desk):
 @pytest.fixture
 def listener(sink):
     """A WebSocket client as browsers have one, while the sink is serviced."""
-    protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    protocol = conversation = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
     one = socket.create_connection(("127.0.0.1", sink.query_port), timeout=PATIENCE_S)
 
     class Listener:
         socket = one
+        protocol = conversation
         events: ClassVar[list] = []  # not asked for yet
 
         def say(self, event):
@@ -252,6 +253,23 @@ def test_a_listener_hears_what_it_asked_for_as_it_changes(sink, listener, desk):
     listener.say(CloseConnection(1000))
     listener.wait(CloseConnection)
     wait_until(lambda: not len(sink._listeners), "the end", sink.service)
+
+
+def test_a_page_may_ask_for_all_it_shows_at_once(sink, listener):
+    listener.say(Request("127.0.0.1", "/"))
+    listener.wait(AcceptConnection)
+    addresses = [f"/stemd/{s}/band/{k}" for s in STEMS for k in range(1, 9)]
+    addresses += [f"/stemd/{s}/{name}" for s in STEMS for name in ("level", "peak", "lufs", "gain")]
+    client = listener.protocol
+    commands = [json.dumps({"COMMAND": "LISTEN", "DATA": one}) for one in addresses]
+    listener.socket.sendall(b"".join(client.send(TextMessage(one)) for one in commands))
+    listeners = sink._listeners
+    wait_until(
+        lambda: len(listeners) and len(listeners._all[0].wanted) == len(addresses),
+        "all of them",
+        sink.service,
+    )
+    assert listeners.refused == 0
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import soundfile
 
 from stemd.config import build_config
 from stemd.roles.record import Finisher
+from stemd.shared import text
 from stemd.sinks import stemfile
 from stemd.sinks.exports import finish
 from stemd.sinks.recorder import Preroll, Recorder, finish_take, unfinished
@@ -167,6 +168,19 @@ except (OSError, RuntimeError):
         file.close()
     sys.exit(7)
 """
+
+
+def test_a_folder_that_is_gone_ends_the_take_with_a_sentence(tmp_path: Path) -> None:
+    settings = ["record.enabled=true", f'record.directory="{tmp_path}/stick"']
+    with running("source.kind=tone", *settings) as it:
+        it.until(lambda: int(it.status.record["samples"]) > 24_000, START_S, "half a second")
+        shutil.move(tmp_path / "stick", tmp_path / "elsewhere")
+        it.until(lambda: text(it.status.record["reason"]), 20.0, "the complaint")
+        assert "record.directory" in text(it.status.record["reason"])
+        assert it.status.record["recording"] == 0
+        assert int(it.status.daemon["restarts"].sum()) == 0
+        it.status.mixer["recording"] = 0
+        it.until(lambda: not text(it.status.record["reason"]), 20.0, "its end")
 
 
 @pytest.mark.parametrize("form", ["wav", "flac"])

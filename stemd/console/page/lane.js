@@ -39,7 +39,7 @@ export class Lane {
     view.setAttribute("aria-label", `Spectrogram of ${shown}, the last ten seconds`);
     this.#find(".meter").setAttribute("aria-label", `Level of ${shown}, dB`);
     this.#find(".meter").title = "Click to forget clips";
-    this.spectrum = new Spectrum(view, colour(source), hello.bands_hz);
+    this.spectrum = new Spectrum(view, colour(source), hello.bands_hz, hello.columns_per_s);
     this.meter = new Meter(this.#find(".meter"));
     this.#lamp = this.#find(".onset");
     this.#find(".hits").hidden = source !== "drums";

@@ -31,13 +31,14 @@ let escapedAt = 0;
 
 const takes = {
   hello(message) {
-    const same = hello && ["feeds", "bands_hz", "sources"].every((key) => String(hello[key]) === String(message[key]));
+    const same = hello && ["feeds", "bands_hz", "sources", "columns_per_s"].every((key) => String(hello[key]) === String(message[key]));
     const rate = hello?.samplerate;
     hello = message;
     if (!hello.feeds.includes(feed)) feed = hello.feeds[0];
     if (!same) {
       find("lanes").replaceChildren();
       lanes = hello.sources.map((source) => new Lane(source, hello, { set: turn, listen }));
+      for (const lane of lanes) lane.listening(lane.source === heard);
       feeds();
     }
     link.keep({ op: "watch", feed });
@@ -218,7 +219,11 @@ function knobs() {
   const record = find("record");
   press(record, mixer.recording);
   record.disabled = !state?.recorder;
-  record.title = record.disabled ? "Recording is off: set record.enabled = true in the configuration" : "Record to files (R)";
+  const failed = mixer.recording && state?.recorder ? state.record_reason : "";
+  record.classList.toggle("failed", Boolean(failed));
+  record.title = "Record to files (R)";
+  if (record.disabled) record.title = "Recording is off: set record.enabled = true in the configuration";
+  if (failed) record.title = `${failed}; switch it off and on to try again`;
 }
 
 // -- pickers --------------------------------------------------------------------------------------

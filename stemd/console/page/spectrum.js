@@ -2,7 +2,7 @@
 
 import { channels, rem, sharp } from "./canvas.js";
 
-const COLUMNS = 600; // ten seconds
+const SHOWN_S = 10;
 const QUIET = 34; // of 255: what is below is black
 const MARKS_HZ = [100, 1000, 10000];
 
@@ -15,22 +15,27 @@ export class Spectrum {
   #bands;
   #bandsHz;
   #at = 0; // where the next column goes
-  #f0 = new Float32Array(COLUMNS);
-  #onset = new Uint8Array(COLUMNS);
-  #beat = new Uint8Array(COLUMNS);
+  #columns;
+  #f0;
+  #onset;
+  #beat;
   #palette;
   #hue;
   #unit = 16;
   #dirty = true;
 
-  constructor(canvas, hue, bandsHz) {
+  constructor(canvas, hue, bandsHz, columnsPerS) {
+    this.#columns = Math.round(SHOWN_S * columnsPerS);
+    this.#f0 = new Float32Array(this.#columns);
+    this.#onset = new Uint8Array(this.#columns);
+    this.#beat = new Uint8Array(this.#columns);
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: false });
     this.#bands = bandsHz.length;
     this.#bandsHz = bandsHz;
     this.#hue = hue;
     this.#ring = document.createElement("canvas");
-    this.#ring.width = COLUMNS;
+    this.#ring.width = this.#columns;
     this.#ring.height = this.#bands;
     this.#ringContext = this.#ring.getContext("2d", { alpha: false });
     this.#column = this.#ringContext.createImageData(1, this.#bands);
@@ -51,7 +56,7 @@ export class Spectrum {
     this.#f0[this.#at] = f0;
     this.#onset[this.#at] = onset;
     this.#beat[this.#at] = beat;
-    this.#at = (this.#at + 1) % COLUMNS;
+    this.#at = (this.#at + 1) % this.#columns;
     this.#dirty = true;
   }
 
@@ -63,8 +68,8 @@ export class Spectrum {
     this.#dirty = false;
     const context = this.#context;
     const { width, height } = this.#canvas;
-    const step = width / COLUMNS;
-    const older = COLUMNS - this.#at;
+    const step = width / this.#columns;
+    const older = this.#columns - this.#at;
     context.imageSmoothingEnabled = true;
     if (older) context.drawImage(this.#ring, this.#at, 0, older, this.#bands, 0, 0, older * step, height);
     if (this.#at) {
@@ -98,8 +103,8 @@ export class Spectrum {
   #marks(context, step, height, unit) {
     const tall = 0.55 * unit;
     const wide = Math.max(2, 0.14 * unit);
-    for (let i = 0; i < COLUMNS; i++) {
-      const from = (this.#at + i) % COLUMNS;
+    for (let i = 0; i < this.#columns; i++) {
+      const from = (this.#at + i) % this.#columns;
       if (this.#beat[from]) {
         context.fillStyle = "rgb(255 255 255 / 16%)";
         context.fillRect(i * step, 0, Math.max(1, 0.07 * unit), height);
@@ -114,8 +119,8 @@ export class Spectrum {
   #trace(context, step, height, unit) {
     context.beginPath();
     let before = 0;
-    for (let i = 0; i < COLUMNS; i++) {
-      const hz = this.#f0[(this.#at + i) % COLUMNS];
+    for (let i = 0; i < this.#columns; i++) {
+      const hz = this.#f0[(this.#at + i) % this.#columns];
       if (hz > 0) {
         const y = this.#y(hz, height);
         // A leap is another note, not a slide.
