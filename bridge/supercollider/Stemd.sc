@@ -46,19 +46,19 @@ Stemd {
 		// one function for all that comes from this daemon, whatever its address
 		listener = { |msg, time, from| this.take(msg, from) };
 		thisProcess.addOSCRecvFunc(listener);
-		keeper = Routine({
-			loop {
-				addr.sendMsg('/stemd/subscribe', pattern, rate.asFloat, 10);
-				5.wait;
-			}
-		}).play(AppClock);
+		this.prRenew;
+		CmdPeriod.add(this);
 		this.ask;
 	}
+
+	// Cmd-. (Ctrl-.) ends all routines, the one that renews the subscription, too.
+	doOnCmdPeriod { keeper !? { this.prRenew } }
 
 	stop {
 		listener !? { thisProcess.removeOSCRecvFunc(listener) };
 		keeper !? { keeper.stop };
 		subscription !? { addr.sendMsg('/stemd/unsubscribe', subscription) };
+		CmdPeriod.remove(this);
 		listener = keeper = subscription = nil;
 	}
 
@@ -158,27 +158,33 @@ Stemd {
 			}),
 			status
 		);
-		watch = Routine({
-			loop {
-				columns.do { |column|
-					var stem = column[0];
-					column[1].value = this.get(stem, \level);
-					column[2].value = this.get(stem, \gain);
-					column[4].value = this.get(stem, \mute);
-					flashes[stem] = flashes[stem] * 0.85;
-					column[3].refresh;
-				};
-				status.string = if(this.isAlive) {
-					"% · % bpm · % ms late".format(this.state, this.get(\tempo).round(0.1), this.get(\latency_ms).round(0.1))
-				} { "no daemon heard" };
-				(1 / 30).wait;
-			}
-		}).play(AppClock);
+		watch = SkipJack({
+			columns.do { |column|
+				var stem = column[0];
+				column[1].value = this.get(stem, \level);
+				column[2].value = this.get(stem, \gain);
+				column[4].value = this.get(stem, \mute);
+				flashes[stem] = flashes[stem] * 0.85;
+				column[3].refresh;
+			};
+			status.string = if(this.isAlive) {
+				"% · % bpm · % ms late".format(this.state, this.get(\tempo).round(0.1), this.get(\latency_ms).round(0.1))
+			} { "no daemon heard" };
+		}, 1 / 30, clock: AppClock);
 		window.onClose = { watch.stop };
 		^window.front
 	}
 
 	// -- inside ------------------------------------------------------------------------------------
+
+	prRenew {
+		keeper = Routine({
+			loop {
+				addr.sendMsg('/stemd/subscribe', pattern, rate.asFloat, 10);
+				5.wait;
+			}
+		}).play(AppClock);
+	}
 
 	take { |msg, from|
 		var parts, key, number;
@@ -187,7 +193,12 @@ Stemd {
 		if(parts[1] != "stemd") { ^this };
 		lastHeard = Main.elapsedTime;
 		if(msg[0] == '/stemd/error') { "stemd: % (%)".format(msg[2], msg[1]).warn; ^this };
-		if(msg[0] == '/stemd/subscribed') { subscription = msg[1]; ^this };
+		if(msg[0] == '/stemd/subscribed') {
+			// another daemon: its knobs may stand elsewhere
+			if(subscription.notNil and: { subscription != msg[1] }) { this.ask };
+			subscription = msg[1];
+			^this
+		};
 		number = msg[1];
 		if(number.isNumber.not) { ^this };
 		key = parts[2..].join($/).asSymbol;

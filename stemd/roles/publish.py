@@ -359,7 +359,8 @@ class Publish:
     def _announce(self, sink: ZeroMQSink) -> None:
         """Receiver plugins on this machine find the stream by themselves; others are told."""
         bind = self._config.zeromq.bind
-        host = "127.0.0.1" if bind in ("0.0.0.0", "*") else bind
+        host = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}.get(bind, bind)
+        host = f"[{host}]" if ":" in host else host
         facts = {
             "stream": f"tcp://{host}:{sink.audio_port}",
             "hop": self._spec.hop_length,

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 from pythonosc.osc_packet import OscPacket
@@ -154,6 +155,24 @@ def test_it_hears_and_is_heard(speaker, tmp_path):
         ]
         assert set_to
         assert all(isinstance(index, int) for index, _ in set_to)
+
+
+ALL_STOPPED = r"""
+x = Stemd("127.0.0.1", {osc}).start;
+Routine({{
+	while {{ x.isAlive.not }} {{ 0.05.wait }};
+	"SAID alive".postln;
+	CmdPeriod.run;
+}}).play(AppClock);
+"""
+
+
+def test_it_goes_on_when_everything_is_stopped(speaker, tmp_path):
+    """Ctrl-. ends all routines; a subscription that nobody renews ends after ten seconds."""
+    with sclang(tmp_path, ALL_STOPPED.format(osc=speaker.port)) as lines:
+        until(lines, "alive")
+        time.sleep(12.0)
+        assert speaker.subscriptions == 1
 
 
 def test_the_example_is_understood(tmp_path):

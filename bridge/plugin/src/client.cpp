@@ -70,6 +70,7 @@ void Client::detach() {
         send(bye, nullptr, 0);
     }
     state_ = State::idle;
+    blocked_ = false;
     session_.reset();
 }
 
@@ -134,6 +135,7 @@ bool Client::open(const Endpoint& endpoint) {
     set(socket_, ZMQ_LINGER, kLinger_ms);
     set(socket_, ZMQ_SNDHWM, kSendQueue);
     set(socket_, ZMQ_RCVHWM, kReceiveQueue);
+    set(socket_, ZMQ_IPV6, 1);
     set(socket_, ZMQ_IMMEDIATE, 1);
     set(socket_, ZMQ_HEARTBEAT_IVL, 500);
     set(socket_, ZMQ_HEARTBEAT_TIMEOUT, 2000);
@@ -263,7 +265,8 @@ void Client::pump(uint64_t now) {
     discard_stale();
     bool moved = false;
     while (const Record* record = up.peek()) {
-        if (first_) got_until_ = record->position;
+        // Behind a hole credit begins anew: stems of what was never sent will not come.
+        if (first_ || record->position != sent_until_) got_until_ = record->position;
         uint64_t most = kMergeLive;
         if (offline) {
             const uint64_t end = got_until_ + credit_;

@@ -29,7 +29,8 @@ public:
     void service(uint64_t now_ns) override;
     uint64_t due(uint64_t now_ns) override { return session_ ? session_->look_at(now_ns) : 0; }
 
-    void* socket() const override { return socket_; }
+    // Nobody reads it while there is no session: what waits in it would wake us again and again.
+    void* socket() const override { return session_ ? socket_ : nullptr; }
     bool wants_to_send() const override { return blocked_; }
 
 private:

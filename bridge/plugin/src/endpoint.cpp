@@ -148,7 +148,9 @@ Discovered read_discovery(const std::string& path, const char* what) {
     if (word(what).empty() || pid <= 0 || pid > INT32_MAX) return found;
     if (kill(pid_t(pid), 0) != 0 && errno != EPERM) return found;
     found.found = true;
-    found.endpoint = {word(what), word("curve"), ""};
+    // The file is our own user's: where it names no key there is none, whatever the address.
+    const std::string key = word("curve");
+    found.endpoint = {word(what), key.empty() ? kInsecure : key, ""};
     const std::string pair = word("pair");
     if (!pair.empty() && pair.find('/') == std::string::npos)
         found.endpoint.pair = path.substr(0, path.rfind('/') + 1) + pair;

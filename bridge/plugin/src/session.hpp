@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -24,8 +25,9 @@ struct Session {
           latency(latency),
           largest(max_block),
           // A quarter of a second of input, so that a pause of the network thread loses nothing. Not
-          // more: every page and line of it passes through the audio thread's caches.
-          up(rate / 4 + 4 * uint64_t(max_block)),
+          // more: every page and line of it passes through the audio thread's caches. But never less
+          // than the latency: what is older is stale, and a ring full of what is not takes no new.
+          up(std::max(uint64_t(rate) / 4, uint64_t(latency)) + 4 * uint64_t(max_block)),
           // Stems may be ahead of the play head by everything that is on its way: L and one block,
           // and what a message holds at most.
           down(uint64_t(latency) + 2 * uint64_t(max_block) + 8192),
