@@ -152,8 +152,8 @@ class Link:
             raise DeviceError(f"host: got {self.host} ({error}), expected an address") from error
 
     def _knock(self, now_s: float) -> None:
-        # What waits in a socket that has spoken is of an old session. Another may still shake hands,
-        # which takes some five times the way there and back.
+        # What waits in a socket that has spoken is of an old session. Another may still
+        # shake hands, which takes some five times the way there and back.
         if self._spoke or now_s - self._dialled_s > DIALLED_S:
             self._socket.close(linger=0)
             self._connect()

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -259,6 +260,11 @@ int main(int, char** arguments) try {
         file << runs[0].plugin->save();
     }
     for (Run& run : runs) run.plugin->deactivate();
+    if (order.contains("idle_s")) {
+        const std::clock_t before = std::clock();  // of the processor, not of the wall
+        std::this_thread::sleep_for(std::chrono::milliseconds(int(1000 * order.value("idle_s", 0.0))));
+        report["idle_cpu_s"] = double(std::clock() - before) / CLOCKS_PER_SEC;
+    }
     runs.clear();
     report["threads_after"] = entries("/proc/self/task") - 2;
     if (order.value("keep_calls", false)) report["calls_us"] = calls_us;

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
 import time
 
+import ifaddr
 import numpy as np
 import pytest
 import zmq
@@ -189,6 +192,35 @@ def test_with_keys_everything_is_encrypted(kind: str, host: Host) -> None:
             heard = host.run(kind, noise(1.5), **order)
             assert status(heard) == "searching"
             assert not heard.wrong_stems(OTHER).any()
+
+
+def own_addresses() -> list[str]:
+    """Of this machine, beyond 127.0.0.1."""
+    ips = [ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
+    return ["[::1]", *(str(ip.ip) for ip in ips if not str(ip.ip).startswith("127."))][:2]
+
+
+@pytest.mark.parametrize("address", own_addresses())
+def test_the_daemon_of_this_machine_needs_no_key_wherever_it_is_bound(
+    address: str, host: Host
+) -> None:
+    """Its file says that it has none, and only our own user can have written it."""
+    endpoint = f"tcp://{address}:{free_port()}"
+    about = {"plugin": endpoint, "pid": os.getpid(), "curve": ""}
+    (host.runtime / "0.json").write_text(json.dumps(about))
+    with host.fake(endpoint=endpoint):
+        heard = host.run("vst3", noise(5), offline=False, paced=True, max_block=512)
+    assert status(heard) == "connected"
+    assert (~heard.wrong_stems(SHARES)).any()
+
+
+def test_an_instance_at_rest_costs_nothing(host: Host) -> None:
+    """A daemon that comes while the host is stopped: nobody reads it, nor waits for it."""
+    run = host.start("vst3", noise(1), offline=False, paced=True, idle_s=4.0)
+    time.sleep(1.5)
+    with host.fake():
+        heard = host.finish(run)
+    assert heard.report["idle_cpu_s"] < 0.5
 
 
 def test_a_session_can_be_chosen_by_number(host: Host) -> None:
