@@ -17,11 +17,11 @@ import numpy as np
 import soundfile
 
 from stemd.spec import STEMS
-from stemd.wire.insert import InsertClient, find_endpoint
+from stemd.wire.insert import InsertClient
 
 audio, samplerate = soundfile.read(TRACK, dtype="float32", always_2d=True)
 audio = np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio[:, :2]
-bounce = InsertClient(find_endpoint(SESSION), samplerate, offline=True, name="bounce")
+bounce = InsertClient(session=SESSION, samplerate=samplerate, offline=True, name="bounce")
 welcome = bounce.greet()
 print(f"{welcome['model']}, hops of {welcome['hop']}, credit {welcome['credit']} frames")
 
@@ -37,7 +37,7 @@ for name, stem in zip(STEMS, stems, strict=True):
 # %% The same in real time: a block every block's time, stems when they come
 import time
 
-host = InsertClient(find_endpoint(SESSION), samplerate, block=BLOCK, name="host")
+host = InsertClient(session=SESSION, samplerate=samplerate, block=BLOCK, name="host")
 host.greet()
 heard, times_ms = [], []
 began_s = time.monotonic()

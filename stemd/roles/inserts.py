@@ -205,6 +205,9 @@ class Inserts:
         """One round of the model; False when there was nothing to do."""
         clients = list(self._inserts.values())
         live = [client for client in clients if not client.insert.offline]
+        for client in live:
+            if not client.insert.ready and len(client.insert.out):
+                self._send(client)  # left from a render: sent now, or dropped and counted
         ready = [client for client in live if client.insert.ready]
         if ready:
             self._round(ready)

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections import deque
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from .plugin import (
     discovery_file,
     encode_hello,
     pack_header,
+    runtime_directory,
     unpack_message,
 )
 
@@ -66,15 +68,27 @@ def _discovered(session: int, name: str) -> str:
         return ""
 
 
+def _left_pair(session: int) -> tuple[bytes, bytes] | None:
+    """The pair a session's daemon made for programs of its own user; None where it made none."""
+    name = _discovered(session, "pair")
+    try:
+        _, secret = (runtime_directory() / Path(name).name).read_bytes().split() if name else ()
+        return zmq.curve_public(secret), secret
+    except (OSError, ValueError):
+        return None
+
+
 class InsertClient:
     """One instance.
 
     Parameters
     ----------
     endpoint : str
-        Empty: of the daemon that runs.
+        Empty: of the daemon of `session`.
     samplerate : int
         Hz.
+    session : int
+        Of the daemon, as in its `[inserts]`.
     block : int
         Most frames sent at once, in real time.
     latency : int or None
@@ -86,7 +100,8 @@ class InsertClient:
     server_key : str
         The daemon's public key where it has one; empty: what its discovery file says.
     keys : (public, secret) or None
-        Ours, Z85; the daemon must know the public one. None: new ones.
+        Ours, Z85; the daemon must know the public one. None: those it left for this user's
+        programs, or new ones.
 
     Attributes
     ----------
@@ -105,6 +120,7 @@ class InsertClient:
         endpoint: str = "",
         samplerate: int = 48_000,
         *,
+        session: int = 0,
         block: int = 512,
         latency: int | None = None,
         offline: bool = False,
@@ -129,8 +145,8 @@ class InsertClient:
         self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
         self._socket.setsockopt(zmq.SNDTIMEO, round(1e3 * SEND_S))
         if not endpoint:
-            endpoint, known = find_endpoint(), find_key()
-            server_key = server_key or known
+            endpoint, known = find_endpoint(session), find_key(session)
+            server_key, keys = server_key or known, keys or _left_pair(session)
         if server_key:
             public, secret = keys or zmq.curve_keypair()
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())

@@ -44,7 +44,9 @@ def slots(net: SlotNet) -> Slots:
 class Door:
     """`Inserts` and its counters; `pump` is what the role's loop does."""
 
-    def __init__(self, slots: Slots, keys: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self, slots: Slots, keys: Path | None = None, pair: str = "", **settings: Any
+    ) -> None:
         self._status = Status.create(1)
         self.section: Any = self._status.inserts
         self.config = InsertsConfig(enabled=True, **{"limit": LIMIT, **settings})
@@ -56,6 +58,7 @@ class Door:
             self.section,
             guarded=keys is not None,
             keys=keys,
+            pair=pair,
         )
         try:
             self.inserts.open()

@@ -31,6 +31,23 @@ def test_who_is_on_the_list_is_served(guarded, tmp_path):
     assert guarded.close_early()["strangers"] == 0
 
 
+def test_a_program_of_the_daemons_own_user_brings_the_pair_that_was_left(slots, place, tmp_path):
+    """It lies beside the file that says where the daemon is."""
+    door = Door(slots, endpoint="tcp://127.0.0.1:*", keys=tmp_path / "keys", pair="0.pair")
+    door.start()
+    public, secret = zmq.curve_keypair()
+    store = KeyStore(tmp_path / "keys")
+    store.authorise("own", public.decode(), ["send"])
+    left = f"{store.server().public}\n{secret.decode()}\n"
+    (place / "stemd" / "0.pair").write_text(left)
+    try:
+        with client(offline=True) as instance:
+            assert instance.greet(10.0)["model"] == "band_live"
+    finally:
+        assert door.close_early()["strangers"] == 0
+        door.close()
+
+
 @pytest.mark.parametrize("keys", [None, "no key at all"])
 def test_who_is_not_on_the_list_hears_nothing(guarded, tmp_path, keys):
     (tmp_path / "keys" / "clients").write_text(zmq.curve_keypair()[0].decode())
