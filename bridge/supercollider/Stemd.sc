@@ -178,6 +178,7 @@ Stemd {
 	// -- inside ------------------------------------------------------------------------------------
 
 	prRenew {
+		keeper !? { keeper.stop };
 		keeper = Routine({
 			loop {
 				addr.sendMsg('/stemd/subscribe', pattern, rate.asFloat, 10);

@@ -152,6 +152,8 @@ class InsertClient:
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())
             self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        if "[" in endpoint:
+            self._socket.setsockopt(zmq.IPV6, 1)
         self._socket.connect(endpoint)
 
     def __enter__(self) -> InsertClient:

@@ -135,7 +135,8 @@ bool Client::open(const Endpoint& endpoint) {
     set(socket_, ZMQ_LINGER, kLinger_ms);
     set(socket_, ZMQ_SNDHWM, kSendQueue);
     set(socket_, ZMQ_RCVHWM, kReceiveQueue);
-    set(socket_, ZMQ_IPV6, 1);
+    // Not always: of a name with both kinds of addresses libzmq would try the newer one only.
+    set(socket_, ZMQ_IPV6, endpoint.address.find('[') != std::string::npos);
     set(socket_, ZMQ_IMMEDIATE, 1);
     set(socket_, ZMQ_HEARTBEAT_IVL, 500);
     set(socket_, ZMQ_HEARTBEAT_TIMEOUT, 2000);
@@ -265,7 +266,7 @@ void Client::pump(uint64_t now) {
     discard_stale();
     bool moved = false;
     while (const Record* record = up.peek()) {
-        // Behind a hole credit begins anew: stems of what was never sent will not come.
+        // Behind a hole credit begins anew: who waits for stems of before may wait for ever.
         if (first_ || record->position != sent_until_) got_until_ = record->position;
         uint64_t most = kMergeLive;
         if (offline) {

@@ -167,7 +167,7 @@ Endpoint resolve_stream(const std::string& from_state, int session) {
     const Endpoint told = as_told(from_state, "STEMD_STREAM", "stream", "stream_key");
     if (!told.address.empty()) return told;
     const Discovered found = discover_stream(session);
-    return found.found ? found.endpoint : Endpoint{kDefaultStream, "", ""};
+    return found.found ? found.endpoint : Endpoint{kDefaultStream, kInsecure, ""};
 }
 
 Endpoint resolve(const std::string& from_state, int session) {
@@ -177,7 +177,7 @@ Endpoint resolve(const std::string& from_state, int session) {
     if (found.found) return found.endpoint;
     const std::string directory = runtime_directory();
     if (directory.empty()) return {};
-    return {"ipc://" + directory + "/plugin-" + std::to_string(session) + ".sock", "", ""};
+    return {"ipc://" + directory + "/plugin-" + std::to_string(session) + ".sock", kInsecure, ""};
 }
 
 bool own_keys(std::string& public_key, std::string& secret_key) {

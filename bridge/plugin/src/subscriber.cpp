@@ -79,7 +79,8 @@ void Subscriber::aim(uint64_t now) {
 bool Subscriber::open(const Endpoint& endpoint) {
     socket_ = zmq_socket(context_, ZMQ_SUB);
     if (!socket_) return false;
-    set(socket_, ZMQ_IPV6, 1);
+    // Not always: of a name with both kinds of addresses libzmq would try the newer one only.
+    set(socket_, ZMQ_IPV6, endpoint.address.find('[') != std::string::npos);
     set(socket_, ZMQ_LINGER, 0);
     set(socket_, ZMQ_RCVHWM, kReceiveQueue);
     set(socket_, ZMQ_HEARTBEAT_IVL, 1000);

@@ -238,7 +238,7 @@ void endpoint_precedence() {
     discovery(5, alive, "ipc:///five");
     discovery(2, "999999999", "ipc:///dead");
     CHECK(resolve("", 0).address == "ipc:///five");  // two is dead
-    CHECK(resolve("", 5).address == "ipc:///five");
+    CHECK(resolve("", 5).address == "ipc:///five" && resolve("", 5).key == kInsecure);
     CHECK(resolve("", 2).address == "ipc://" + runtime + "/plugin-2.sock");
     CHECK(discover(0).minimum == 656 && discover(0).hop == 256);
     discovery(1, alive, "ipc:///one");

@@ -39,7 +39,7 @@ class Fake:
             self.router.curve_server = True
             self.router.curve_secretkey = secret.encode()
         self.router.linger = 0
-        self.router.ipv6 = True
+        self.router.ipv6 = "[" in endpoint
         self.router.bind(endpoint)
         self.feeds: dict[int, Feed] = {}
         self.epochs: dict[int, int] = {}  # of each instance the first

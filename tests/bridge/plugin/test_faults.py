@@ -184,7 +184,7 @@ def test_with_keys_everything_is_encrypted(kind: str, host: Host) -> None:
         (config / "plugin.conf").write_text(f"endpoint = {endpoint}\nkey = {public}\n")
         heard = host.run(kind, noise(5), **order)
         assert status(heard) == "connected"
-        assert (~heard.wrong_stems(SHARES)).any()
+        assert (~heard.wrong_stems(SHARES)[-48_000:]).any()
         assert (config / "plugin.key").stat().st_mode & 0o777 == 0o600
         stranger = zmq.curve_keypair()[0].decode()
         for key in (stranger, "insecure", ""):
@@ -196,8 +196,10 @@ def test_with_keys_everything_is_encrypted(kind: str, host: Host) -> None:
 
 def own_addresses() -> list[str]:
     """Of this machine, beyond 127.0.0.1."""
-    ips = [ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
-    return ["[::1]", *(str(ip.ip) for ip in ips if not str(ip.ip).startswith("127."))][:2]
+    ips = [ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    newer = ["[::1]"] if any(ip.is_IPv6 and ip.ip[0] == "::1" for ip in ips) else []
+    beyond = [str(ip.ip) for ip in ips if ip.is_IPv4 and not str(ip.ip).startswith("127.")]
+    return newer + beyond[:1]
 
 
 @pytest.mark.parametrize("address", own_addresses())
@@ -211,7 +213,7 @@ def test_the_daemon_of_this_machine_needs_no_key_wherever_it_is_bound(
     with host.fake(endpoint=endpoint):
         heard = host.run("vst3", noise(5), offline=False, paced=True, max_block=512)
     assert status(heard) == "connected"
-    assert (~heard.wrong_stems(SHARES)).any()
+    assert (~heard.wrong_stems(SHARES)[-48_000:]).any()
 
 
 def test_an_instance_at_rest_costs_nothing(host: Host) -> None:
