@@ -465,6 +465,7 @@ class Daemon:
 
     def _spawn(self, child: _Child, config: Config | None = None) -> None:
         section = getattr(self.status, child.name)
+        child.stuck = False
         section["ready"] = section["stop"] = 0
         section["heartbeat_ns"] = time.monotonic_ns()
         child.started_s = time.monotonic()

@@ -584,6 +584,7 @@ def test_a_process_that_cannot_be_ended_holds_nothing_up() -> None:
         assert int(it.status.daemon["restarts"].sum()) == 0
         undead.exitcode = -signal.SIGKILL
         it.until(lambda: child.process is not undead, START_S, "its successor")
+        assert not child.stuck
         assert it.status.state is State.RUNNING
 
 

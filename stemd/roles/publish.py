@@ -215,18 +215,17 @@ class Publish:
     def count(self, section: Any) -> None:
         """Write our counters down."""
         section["hops"] = self._hops
-        section["subscribers"] = section["osc_clients"] = 0
+        section["subscribers"] = self._zeromq.subscribers if self._zeromq else 0
+        section["osc_clients"] = self._osc.clients if self._osc else 0
         if self._zeromq:
             section["sent"] = self._zeromq.sent
             section["bytes"] = self._zeromq.bytes
-            section["subscribers"] = self._zeromq.subscribers
             section["evicted"] = self._zeromq.evicted
         senders = [sink for sink in (self._osc, self._mapping) if sink]
         section["osc_sent"] = sum(sink.sent for sink in senders)
         section["osc_errors"] = sum(sink.errors for sink in senders)
         if self._osc:
             section["osc_received"] = self._osc.received
-            section["osc_clients"] = self._osc.clients
         if self._datagrams:
             section["datagrams_sent"] = self._datagrams.sent
             section["datagrams_errors"] = self._datagrams.errors

@@ -294,7 +294,8 @@ class MappingSink:
         """Close every gate, end every note; once."""
         for i, event in self._events.items():
             if event.open and event.is_gate:
-                self._follower.gate[i] = False  # what is still above opens it again
+                self._follower.gate[i] = False  # what is still above opens it again …
+                event.next = 0  # … at once
             event.close()
 
     def repeat_midi(self) -> None:

@@ -45,6 +45,7 @@ MAX_COUNTED = 256  # names whose counts go on when they come back
 RECEIVE_BYTES = 1 << 20
 EXPEDITED = 0xB8
 STATUS_S = 0.2
+HEARD_S = 0.1  # after a longer pause the stream begins anew, and nothing is to be ended
 
 
 class NetworkSource:
@@ -86,7 +87,9 @@ class NetworkSource:
         self._driver: Inbound | None = None
         self._tokens, self._refilled_s = HELLOS_PER_S, time.monotonic()
         self._written = self._lost = 0
-        self._heard: set[int] = set()  # feeds that somebody filled in the newest rows
+        self._heard: set[int] = set()  # feeds that somebody filled in the newest rows …
+        self._heard_s = 0.0  # … and when
+        self._led: Inbound | None = None  # who drove them
         self._newest = np.zeros((0, N_CHANNELS * len(config.feed)), np.float32)
         self._status_s = 0.0
 
@@ -370,10 +373,16 @@ class NetworkSource:
                     channel = config[feed].channels[0 if side == 0 else -1] - 1
                     rows[:, N_CHANNELS * feed + side] = mine[:, min(channel, mine.shape[1] - 1)]
                 seams |= torn << feed
-        for feed in self._heard - heard:
+        now_s = time.monotonic()
+        if now_s - self._heard_s > HEARD_S:
+            self._heard.clear()
+        gone = self._heard - heard
+        if driver is not self._led:  # it begins anew, from silence: see `Inbound.lead`
+            gone |= self._heard & set(self._feeds[driver.session])
+        for feed in gone:
             _end_softly(rows, self._newest, N_CHANNELS * feed)
             seams |= 1 << feed
-        self._heard, self._newest = heard, rows
+        self._heard, self._newest, self._heard_s, self._led = heard, rows, now_s, driver
         self._lost += lost
         adc_s = (self._written + self._lost) / self.samplerate
         self._written += n
@@ -434,10 +443,10 @@ class NetworkSource:
 
 
 def _end_softly(rows: Any, before: Any, first: int) -> None:
-    """Let two columns go on as what came before, mirrored and fading: their sender has left."""
+    """Add to two columns what they held before, mirrored and fading: it goes on no other way."""
     n = min(len(rows), len(before))
     fade = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    rows[:n, first : first + N_CHANNELS] = (
+    rows[:n, first : first + N_CHANNELS] += (
         before[::-1][:n, first : first + N_CHANNELS] * fade[:, None]
     )
 

@@ -236,6 +236,7 @@ class Inbound:
         """This sender's clock drives: what waits between the two clocks falls out, softly."""
         if self._fifo is not None:
             self.counts.slips += self._fifo.fill
+            self.extrapolator.reset()  # its past was not heard yet
             self.begin_softly()
         self._fifo = None
 

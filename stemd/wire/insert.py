@@ -71,10 +71,12 @@ def _discovered(session: int, name: str) -> str:
 def _left_pair(session: int) -> tuple[bytes, bytes] | None:
     """The pair a session's daemon made for programs of its own user; None where it made none."""
     name = _discovered(session, "pair")
+    if not name:
+        return None
     try:
-        _, secret = (runtime_directory() / Path(name).name).read_bytes().split() if name else ()
+        _, secret = (runtime_directory() / Path(name).name).read_bytes().split()
         return zmq.curve_public(secret), secret
-    except (OSError, ValueError):
+    except (OSError, ValueError, zmq.ZMQError):
         return None
 
 

@@ -114,6 +114,7 @@ def test_a_terminal_that_stands_still_holds_nothing_up():
     try:
         terminal.until("█", START_S)
         wait_for(terminal.full, START_S, "a full terminal")
+        time.sleep(5.0)  # behind what it tells there is room for some pictures more
         with stemd_client.connect(control_port=control_port, timeout_s=START_S) as client:
             assert client.control("reload")["text"] == "nothing changed"
         terminal.process.terminate()
