@@ -22,6 +22,7 @@ only while there are no others. A set that is not there is made from `--samples`
 import argparse
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from datetime import date
@@ -180,7 +181,9 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         optional = {k: getattr(scores, k) for k in ("flicker", "bss")}
         arrays = {k: v for k, v in optional.items() if v is not None}
-        np.savez(self.folder / f"{key}.npz", sums=scores.sums, seconds=scores.seconds, **arrays)
+        part = self.folder / f"{key}.{os.getpid()}.part.npz"  # others may read while we write
+        np.savez(part, sums=scores.sums, seconds=scores.seconds, **arrays)
+        part.replace(self.folder / f"{key}.npz")
 
 
 def spread(items, count):

@@ -85,7 +85,8 @@ class Takes:
                 if rng.random() < 0.75:
                     clip[s] = self._cut(rng, n, [s], draw_ratio(rng, 5 if s == VOCALS else 3))[0]
             clip[NOBODY] = 0
-        for s in range(4):
+        # What is in no stem was made of the stems as they are: they stay so.
+        for s in () if clip[NOBODY].any() else range(4):
             gain = 10 ** (rng.normal(0, 3) / 20)
             if rng.random() < 0.12:
                 gain = 0.0
@@ -94,9 +95,8 @@ class Takes:
             if rng.random() < 0.5:
                 gain = -gain
             clip[s] *= np.float32(gain)
-            if not clip[NOBODY].any():  # what is in no stem was made of the stems as they were
-                for _ in range(int(rng.integers(3))):
-                    filtered(clip[s], *draw_filter(rng))
+            for _ in range(int(rng.integers(3))):
+                filtered(clip[s], *draw_filter(rng))
         if rng.random() < 0.08:  # one stem alone, or all but one
             s = int(rng.integers(4))
             if rng.random() < 0.5:
