@@ -84,7 +84,7 @@ class SourceConfig:
 class FeedConfig:
     """One stereo (or mono) signal to separate, taken from channels of the source."""
 
-    name: str = "main"  # appears in topics and OSC addresses
+    name: str = "main"  # appears in topics, and in OSC addresses but for the first feed
     channels: tuple[int, ...] = (1, 2)  # 1-based; one channel is heard as mono
     # network: name of the sender it comes from; empty: any that no other feed names
     sender: str = ""
@@ -381,8 +381,8 @@ class ConsoleConfig:
 class StateConfig:
     """What clients turned, kept over a restart."""
 
-    # Levels, thresholds, and a model or profile clients chose are written here and restored at
-    # start, with a warning. Empty: nothing is kept. Relative: to the configuration file.
+    # Levels, thresholds, and an input, model or profile clients chose are written here and restored
+    # at start, with a warning. Empty: nothing is kept. Relative: to the configuration file.
     file: str = ""
 
 

@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--name", default="", help="what the box calls this node; else the host's name")
     source = it.add_mutually_exclusive_group()
     source.add_argument("--device", default="", help="part of an input's name; else the default")
-    source.add_argument("--stdin", action="store_true", help="raw PCM, as arecord writes it")
+    source.add_argument("--stdin", action="store_true", help="raw PCM, as from arecord -t raw")
     source.add_argument("--file", default="", help="a sound file, in real time (needs soundfile)")
     source.add_argument("--tone", type=float, default=0.0, metavar="HZ", help="a sine, for tests")
     it.add_argument("--host-api", default="", help="part of its name: ALSA, JACK")

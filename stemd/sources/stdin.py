@@ -18,7 +18,7 @@ ENCODINGS = {"f32le": ("<f4", 1.0), "s16le": ("<i2", 2.0**-15), "s32le": ("<i4",
 
 
 class StdinSource:
-    """Interleaved raw PCM from a pipe, as in `arecord -f FLOAT_LE -c 2 -r 48000 | stemd run …`.
+    """Interleaved raw PCM from a pipe: `arecord -t raw -f FLOAT_LE -c 2 -r 48000 | stemd run …`.
 
     The pipe's writer sets the pace; when it is faster than real time it is made to wait.
     """
