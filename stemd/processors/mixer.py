@@ -58,6 +58,11 @@ class Mixer:
         self._solo[_which(feed), stem] = on
         self._aim()
 
+    def settle(self) -> None:
+        """Be where the settings want it, at once: nothing was heard yet."""
+        self._start[:] = self._target
+        self._place[:] = len(self._ramp)
+
     def reset(self, feed: int | None = None) -> None:
         """All gains 1 at once, nothing muted, nothing solo."""
         which = _which(feed)

@@ -52,7 +52,8 @@ class Tempo:
     Attributes
     ----------
     lock : (b,) int32
-        Not 0: keep the tempo there is, or the first one found, and follow the phase only.
+        Not 0: keep the tempo there is, or the first one found, and follow the phase only; over a
+        silence and a reset, too.
 
     Latency:  none; beats are predicted.
     """
@@ -105,6 +106,7 @@ class Tempo:
         self._position = 0
         self._taps: list[list[int]] = [[] for _ in range(n_feeds)]
         self.lock = np.zeros(n_feeds, np.int32)
+        self._kept = np.zeros(n_feeds)  # samples: the period a lock is on, also while none is heard
         for feed in range(n_feeds):
             self.set_range(feed, *TEMPO_RANGE_BPM)
         self.reset()
@@ -239,8 +241,10 @@ class Tempo:
     def _restrict(self) -> None:
         """Where the tempo may be: in the range, or near the one it is locked to."""
         for b in range(len(self.lock)):
-            period = self._pendulum[b, 0] / self._frame_length
-            if self.lock[b] and period > 0.0:
+            kept = self._pendulum[b, 0] or self._kept[b]
+            self._kept[b] = kept if self.lock[b] else 0.0
+            period = self._kept[b] / self._frame_length
+            if period > 0.0:
                 self._wanted[b, 0] = max(int(period) - 1, self._shortest)
                 self._wanted[b, 1] = min(int(period) + 2, self._longest)
             else:

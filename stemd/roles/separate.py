@@ -88,8 +88,9 @@ class Pipeline:
         self.separator = HopSeparator(spec, self._model)
         self.mixer = Mixer(spec)
         self.features = Features(spec)
-        waits = config.source.kind == "stdin" or config.source.pace == "fast"
-        self._lossless = waits
+        source = config.source
+        fast = source.pace == "fast" and source.kind in ("file", "tone", "demo")
+        self._lossless = fast or source.kind == "stdin"  # it can wait
         self._warm()
         self.check()
         # Only now: what warms it up is quiet for half of the time.
@@ -105,7 +106,7 @@ class Pipeline:
         self._paused = False
         self._utc_offset_ns = 0
         self._utc_read_ns = 0
-        self._skipped = 0
+        self._skipped = int(section["skipped"])
         section["rate_measured"] = spec.samplerate
         section["state"] = State.STARTING
         self._introduce()
@@ -213,11 +214,12 @@ class Pipeline:
         network = self.status.network
         if self._present is None or (network["admissions"] == self._admissions).all():
             return
-        for feed in np.flatnonzero(network["admissions"] != self._admissions):
-            if network["admissions"][feed] & 1:  # odd: somebody is there
+        now = network["admissions"].copy()  # more may come meanwhile
+        for feed in np.flatnonzero(now != self._admissions):
+            if now[feed] & 1:  # odd: somebody is there
                 self.separator.reset(int(feed))
                 self.features.forget(int(feed))
-        self._admissions[:] = network["admissions"]
+        self._admissions[:] = now
         self._present.present = tuple(int(f) for f in np.flatnonzero(self._admissions & 1))
 
     def _hop(self, hop: Any, record: Any, deadline_s: float) -> None:
@@ -263,7 +265,7 @@ class Pipeline:
         rev = int(mixer["rev"])
         if rev == self._mixer_rev:
             return
-        self._mixer_rev = rev
+        first, self._mixer_rev = self._mixer_rev < 0, rev
         self._paused = bool(mixer["paused"])
         for feed in range(self.spec.n_feeds):
             # Bypass is for emergencies: the input is to be heard whatever the faders say.
@@ -275,6 +277,8 @@ class Pipeline:
                 self.mixer.set_solo(stem, not bypass and bool(mixer["solo"][feed, stem]), feed)
                 mute = not bypass and bool(mixer["mute"][feed, stem])
                 self.mixer.set_mute(stem, self._paused or mute, feed)
+        if first:
+            self.mixer.settle()
         self._tune(mixer)
         self.intake.flags |= FLAG_CONFIG
 
@@ -384,7 +388,8 @@ def serve(pipeline: Pipeline, role: Role, links: Links) -> None:
             if reason := pipeline.failed:
                 role.reason(reason)
                 os._exit(EXIT_FAILED)  # the model's thread may never come back to be ended
-            continue
+            if not section["hand_over"]:  # who is behind all the time hands over all the same
+                continue
         if token := text(section["hand_over"]):
             give(pipeline, place_of(int(role.status.daemon["pid"]), token))
             break

@@ -49,6 +49,19 @@ def test_a_gain_is_reached_after_20_ms_without_a_step():
     np.testing.assert_array_equal(got[1, 1, 0], got[1, 1, 1])
 
 
+def test_settled_it_is_there_at_once():
+    mixer = Mixer(SPEC)
+    mixer.set_mute(0, True, feed=1)
+    mixer.set_gain(2, 0.5)
+    mixer.settle()
+    got = mixed(mixer, ones())
+    assert (got[1, 0] == 0.0).all()
+    assert (got[:, 2] == 0.5).all()
+    assert (got[0, 0] == 1.0).all()
+    mixer.set_mute(0, False, feed=1)
+    assert 0.0 < mixed(mixer, ones(2))[1, 0, 0, 100] < 1.0
+
+
 def test_a_ramp_turns_round_from_where_it_is():
     mixer = Mixer(SPEC)
     mixer.set_gain(0, 0.0)

@@ -232,6 +232,21 @@ def test_lock_keeps_the_tempo_and_follows_the_phase():
     assert got.bpm[-1] == pytest.approx(132.0, rel=0.01)
 
 
+def test_lock_outlives_a_past_that_is_forgotten():
+    """As of a sender that was away for a moment."""
+    gone = []
+
+    def lock(time_s, tempo):
+        tempo.lock[0] = time_s > 8.0
+        if time_s > 12.0 and not gone:
+            gone.append(time_s)
+            tempo.reset(0)
+
+    got = Heard(np.concatenate([grid(100.0, 12.0), grid(132.0, 40.0, 12.0)]), 40.0, before_hop=lock)
+    told = got.bpm[int(12.1 / got.hop_s) :]
+    assert ((told == 0.0) | (np.abs(told - 100.0) < 4.0)).all()
+
+
 def tapped(times, seconds=12.0, **options):
     """Silence with taps."""
     left = list(times)

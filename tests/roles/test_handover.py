@@ -26,9 +26,9 @@ from stemd.processors.mixer import Mixer
 from stemd.processors.separator import HopSeparator
 from stemd.processors.transplant import transplant
 from stemd.ring import Ring
-from stemd.roles.handover import give, take
+from stemd.roles.handover import give, place_of, take
 from stemd.roles.links import Links, Role
-from stemd.roles.separate import Pipeline
+from stemd.roles.separate import Pipeline, serve
 from stemd.shared import PLACE, PREFIX, text
 from stemd.spec import N_FEATURES, N_STEMS, SOURCES, StreamSpec
 from stemd.status import Command, State, Status
@@ -186,6 +186,40 @@ def test_who_sends_over_the_network_is_handed_over_with_the_rest(box: Box, tmp_p
     delay = spec.latency - spec.hop_length
     mix = np.concatenate(heard, axis=-1)
     np.testing.assert_array_equal(mix[:, delay:], audio[:-delay].T)
+
+
+def test_who_is_behind_all_the_time_hands_over_too(box: Box) -> None:
+    """A model that is too slow is what one changes for a lighter one."""
+    status, role = box.status, Role("separate", box.status)
+    old = Pipeline(box.links, role)
+    old.listen_to(box.links)
+    hops = iter(range(1000))
+    behind: Any = old
+    behind.step = lambda now_ns: next(hops) >= 0  # always one more, and no end
+    status.separate["hand_over"] = b"token"
+    status.daemon["pid"] = os.getpid()
+    serve(old, role, box.links)
+    state = place_of(os.getpid(), "token")
+    assert state.exists()
+    state.unlink()
+
+
+def test_senders_that_come_at_the_same_moment_all_begin_anew(box: Box) -> None:
+    pipeline = Pipeline(box.links, Role("separate", box.status))
+    pipeline.listen_to(box.links)
+    admissions, reset = box.status.network["admissions"], pipeline.separator.reset
+    begun: list[int | None] = []
+
+    def slowly(feed: int | None = None) -> None:
+        begun.append(feed)
+        admissions[1] |= 1  # meanwhile
+        reset(feed)
+
+    pipeline.separator.reset = slowly  # type: ignore[method-assign]
+    pipeline._attend()
+    pipeline._attend()
+    assert begun == [0, 1]
+    pipeline.close()
 
 
 def another_model(folder: Path) -> Path:

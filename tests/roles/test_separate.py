@@ -1,5 +1,7 @@
 """What clients turn reaches the stems and the features of the feed it was turned for."""
 
+import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,6 +70,19 @@ def test_only_the_range_that_was_turned_is_set_again(role, mixer):
     Pipeline._tune(role, mixer)
     low = float(mixer["pitch_low_hz"][1, 3])
     assert role.calls == [("tempo", 0, 90.0, 180.0), ("pitch", 3, low, 500.0, 1)]
+
+
+def test_what_is_muted_from_the_start_is_never_heard():
+    with running("source.kind=demo", 'mixer.mute=["vocals", "drums"]') as it:
+        it.collect(0.2)
+        pid = int(it.status.separate["pid"])
+        os.kill(pid, signal.SIGKILL)  # its successor has never heard of a mute either
+        heard = []
+        while int(it.status.separate["pid"]) == pid or len(heard) < 40:
+            heard += list(it.collect(0.1).hops["stems"])
+        stems = np.array(heard)
+        assert np.abs(stems).max() > 0.01
+        assert not stems[:, 0, :2].any()
 
 
 def test_bypass_is_the_input_whatever_the_faders_say():
