@@ -102,7 +102,7 @@ class Takes:
             if rng.random() < 0.5:
                 clip[[i for i in range(N_TRACKS) if i != s]] = 0
             else:
-                clip[s] = 0
+                clip[[s, NOBODY]] = 0
         if rng.random() < 0.5:
             clip = clip[:, ::-1]
         if rng.random() < 0.08:

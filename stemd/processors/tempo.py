@@ -208,6 +208,8 @@ class Tempo:
             return
         phase *= 2.0**octave
         self._pendulum[feed, 0] = period
+        if self.lock[feed]:
+            self._kept[feed] = period
         self._pendulum[feed, 3] = 0.0
         self._bounds[feed] = self._wanted[feed] = self._range[feed]
         # the filter's beat is before the beat by the lead, and its clock by the unfinished frame
@@ -241,8 +243,12 @@ class Tempo:
     def _restrict(self) -> None:
         """Where the tempo may be: in the range, or near the one it is locked to."""
         for b in range(len(self.lock)):
-            kept = self._pendulum[b, 0] or self._kept[b]
-            self._kept[b] = kept if self.lock[b] else 0.0
+            if not self.lock[b]:
+                self._kept[b] = 0.0
+            elif self._kept[b] == 0.0:
+                self._kept[b] = self._pendulum[b, 0]
+            elif self._pendulum[b, 0] > 0.0:
+                self._pendulum[b, 0] = self._kept[b]
             period = self._kept[b] / self._frame_length
             if period > 0.0:
                 self._wanted[b, 0] = max(int(period) - 1, self._shortest)

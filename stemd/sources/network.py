@@ -45,7 +45,6 @@ MAX_COUNTED = 256  # names whose counts go on when they come back
 RECEIVE_BYTES = 1 << 20
 EXPEDITED = 0xB8
 STATUS_S = 0.2
-HEARD_S = 0.1  # after a longer pause the stream begins anew, and nothing is to be ended
 
 
 class NetworkSource:
@@ -87,8 +86,9 @@ class NetworkSource:
         self._driver: Inbound | None = None
         self._tokens, self._refilled_s = HELLOS_PER_S, time.monotonic()
         self._written = self._lost = 0
-        self._heard: set[int] = set()  # feeds that somebody filled in the newest rows …
-        self._heard_s = 0.0  # … and when
+        self._stall_s = config.runtime.stall_ms * 1e-3  # then the stream itself ends softly
+        self._heard: dict[int, Inbound] = {}  # feed: who filled it in the newest rows …
+        self._heard_s = 0.0  # … and when that was
         self._led: Inbound | None = None  # who drove them
         self._newest = np.zeros((0, N_CHANNELS * len(config.feed)), np.float32)
         self._status_s = 0.0
@@ -271,8 +271,7 @@ class NetworkSource:
         counts = self._counts_of(hello.name)
         one = Inbound(hello, session, key, self._network, counts)
         one.route, one.identity = route, identity
-        if self._senders:  # where there is nobody else the stream itself begins softly
-            one.begin_softly()
+        one.begin_softly()
         self._senders[session] = one
         self._feeds[session] = feeds
         for feed in feeds:
@@ -352,6 +351,8 @@ class NetworkSource:
             return self._driver
         self._driver = ready[0]
         self._driver.lead()
+        if not self._written:  # the stream itself begins softly, and to the bit
+            self._driver.extrapolator.reset()
         return self._driver
 
     def _write(
@@ -360,7 +361,8 @@ class NetworkSource:
         config = self._config.feed
         n = len(samples)
         rows = np.zeros((n, N_CHANNELS * len(config)), np.float32)
-        seams, heard = 0, set()
+        seams = 0
+        heard: dict[int, Inbound] = {}
         for one in self._senders.values():
             if one is driver:
                 mine, torn = samples, seam
@@ -368,20 +370,19 @@ class NetworkSource:
                 mine, slipped, torn = one.follow(driver.hello.frames).take(n)
                 one.counts.slips += slipped
             for feed in self._feeds[one.session]:
-                heard.add(feed)
+                heard[feed] = one
                 for side in range(N_CHANNELS):
                     channel = config[feed].channels[0 if side == 0 else -1] - 1
                     rows[:, N_CHANNELS * feed + side] = mine[:, min(channel, mine.shape[1] - 1)]
                 seams |= torn << feed
         now_s = time.monotonic()
-        if now_s - self._heard_s > HEARD_S:
+        if now_s - self._heard_s > self._stall_s:
             self._heard.clear()
-        gone = self._heard - heard
-        if driver is not self._led:  # it begins anew, from silence: see `Inbound.lead`
-            gone |= self._heard & set(self._feeds[driver.session])
-        for feed in gone:
-            _end_softly(rows, self._newest, N_CHANNELS * feed)
-            seams |= 1 << feed
+        for feed, one in self._heard.items():
+            # Who takes the lead begins anew, from silence: see `Inbound.lead`.
+            if heard.get(feed) is not one or (one is driver and one is not self._led):
+                _end_softly(rows, self._newest, N_CHANNELS * feed)
+                seams |= 1 << feed
         self._heard, self._newest, self._heard_s, self._led = heard, rows, now_s, driver
         self._lost += lost
         adc_s = (self._written + self._lost) / self.samplerate
