@@ -547,6 +547,7 @@ def test_knobs_of_a_feed_stay_when_another_one_comes(reloaded: Any) -> None:
     assert it.status.mixer["mute"].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
 
 
+@pytest.mark.slow
 def test_a_state_file_that_comes_with_a_new_stream_is_written(
     reloaded: Any, tmp_path: Path
 ) -> None:

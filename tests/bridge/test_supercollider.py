@@ -167,6 +167,7 @@ Routine({{
 """
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_everything_is_stopped(speaker, tmp_path):
     """Ctrl-. ends all routines; a subscription that nobody renews ends after ten seconds."""
     with sclang(tmp_path, ALL_STOPPED.format(osc=speaker.port)) as lines:

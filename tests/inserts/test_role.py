@@ -176,6 +176,7 @@ def test_plugins_that_lack_their_model_do_not_end_the_stream(place, tmp_path):
         assert not it.status.reason
 
 
+@pytest.mark.slow
 def test_plugins_get_the_model_the_stage_gets(place, tmp_path):
     with running("source.kind=tone", "inserts.enabled=true", "inserts.limit=2") as it:
         it.until(lambda: int(it.status.inserts["ready"]), START_S, "the inserts")

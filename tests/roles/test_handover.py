@@ -411,6 +411,7 @@ def test_the_order_to_hand_over_is_given_once(tmp_path: Path) -> None:
         assert int(it.status.daemon["restarts"].sum()) == 0
 
 
+@pytest.mark.slow
 def test_another_model_chosen_just_after_the_handover_finds_a_separator(tmp_path: Path) -> None:
     with running("source.kind=demo") as it:
         plays = it.daemon.config.model
@@ -424,6 +425,7 @@ def test_another_model_chosen_just_after_the_handover_finds_a_separator(tmp_path
         assert int(it.status.daemon["restarts"].sum()) == 0
 
 
+@pytest.mark.slow
 def test_a_separator_that_handed_over_to_nobody_is_started_again(tmp_path: Path) -> None:
     with running("source.kind=demo") as it:
         plays = text(it.status.separate["model"])
