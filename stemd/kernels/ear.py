@@ -8,7 +8,6 @@ import numpy as np
 
 from stemd.kernels.jit import kernel
 
-NARROW = 4  # bins of a band that are summed without a loop
 LEVELS = 5  # numbers beside lags and bands
 SOFT = np.float32(1e-6)  # of the loudest band: below, all is equal
 FAINT = np.float32(1e-10)  # mean square, -100 dBFS
@@ -38,7 +37,7 @@ def look(frames, powers, nsdf, rows, length, lags, first, shares, loudest, keep,
     length : samples in a frame
     lags : (n_lags,) float64, at which periodicity is looked at
     first : (n_bands, 2) int64, first bin of each band, and how many
-    shares : (n_bands, widest) float32, of the bins from there on; 0 beyond
+    shares : (n_bands, widest) float32, of the bins from there on
     loudest : (2,) float32, running; of the source, of the mixture
     keep : share of that which a frame leaves
     x : (2 * n_lags + 2 * n_bands + LEVELS + 1,) float32, overwritten but for the last, which is 1
@@ -65,19 +64,16 @@ def look(frames, powers, nsdf, rows, length, lags, first, shares, loudest, keep,
         power = powers[rows[r]].view(np.float32)
         into = x[2 * n_lags + r * n_bands : 2 * n_lags + (r + 1) * n_bands]
         for k in range(n_bands):
-            b, share = power[2 * first[k, 0] :], shares[k]
-            if first[k, 1] <= NARROW:  # most: no loop whose end no processor foresees
-                p = share[0] * b[0] + share[1] * b[2] + share[2] * b[4] + share[3] * b[6]
-            else:
-                p = np.float32(0.0)
-                for i in range(first[k, 1]):
-                    p += share[i] * b[2 * i]
+            p, b = np.float32(0.0), power[2 * first[k, 0] :]
+            for i in range(first[k, 1]):
+                p += shares[k, i] * b[2 * i]
             into[k] = p * scale + SOFT
         # of 60 dB the net sees -1 ... 1; the bits of a number are its logarithm, in straight lines
         bits = into.view(np.int32)
         for k in range(n_bands):
-            octaves = np.int32(bits[k] - np.int32(127 << 23))  # 32 bits: 64 do not vectorise
-            into[k] = np.float32(0.104 / (1 << 23)) * np.float32(octaves) + np.float32(1.0)
+            into[k] = np.float32(0.104 / (1 << 23)) * np.float32(
+                bits[k] - (127 << 23)
+            ) + np.float32(1.0)
     levels = x[2 * n_lags + 2 * n_bands :]
     levels[0] = 0.15 * math.log(own / (loudest[0] + FAINT) + SOFT) + 1.0
     levels[1] = 0.15 * math.log(own / reference + SOFT) + 1.0
@@ -155,10 +151,9 @@ def advise(chances, lowest, rate, low_hz, high_hz, taste, doubt, peaks):
     """
     n, n_peaks = chances.shape[0], peaks.shape[0]
     weight = doubt * taste[1]
-    of_one = 69.0 + 12.0 * math.log2(rate / 440.0) - lowest  # place of a period of one sample
     for j in range(n_peaks):
         if peaks[j, 0] > 0.0:
-            at = of_one - 12.0 * peaks[j, 1]
+            at = 69.0 + 12.0 * math.log2(rate / (peaks[j, 0] * 440.0)) - lowest
             chance = 0.0
             if 0.0 <= at <= n - 1:
                 k = min(int(at), n - 2)

@@ -162,17 +162,14 @@ def normalise(frames, correlation, lengths, lags, quiet, nsdf):
         if not energy > quiet * n_samples:  # also when it is no number
             continue
         both = 2.0 * energy  # double: it is a long running difference
-        least = np.float32(1e-6 * energy)
+        least = 1e-6 * energy
         d[0] = np.float32(1.0)
-        last = lags[row, 1] + 2
-        for lag in range(1, last):
-            head, foot = x[lag - 1], x[np.uint64(n_samples - lag)]  # unsigned: not below 0
-            d[lag] = head * head + foot * foot
-        for lag in range(1, last):
-            both -= d[lag]
-            d[lag] = np.float32(both)
-        for lag in range(1, last):
-            d[lag] = np.float32(2.0) * r[lag] / max(d[lag], least)
+        for lag in range(1, lags[row, 1] + 2):
+            head, foot = x[lag - 1], x[n_samples - lag]
+            both -= head * head + foot * foot
+            d[lag] = np.float32(max(both, least))
+        for lag in range(1, lags[row, 1] + 2):
+            d[lag] = np.float32(2.0) * r[lag] / d[lag]
 
 
 @kernel("float32(float32[::1])", fastmath=True)

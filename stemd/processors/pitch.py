@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stemd.kernels.ear import LEVELS, NARROW, listen, low_pass
+from stemd.kernels.ear import LEVELS, listen, low_pass
 from stemd.kernels.fft import LAST_OF_TWO, forward, inverse
 from stemd.kernels.nsdf import (
     centre,
@@ -322,7 +322,7 @@ def bands(bin_hz: float, lowest: int, highest: int) -> tuple[Int64Array, Float32
     Returns
     -------
     first : (n_bands, 2) int64, first bin of each, and how many
-    shares : (n_bands, widest, not below NARROW) float32, of the bins from there on
+    shares : (n_bands, widest) float32, of the bins from there on
     """
     edges = hertz_of(np.arange(2 * lowest - 1, 2 * highest + 2) / 2) / bin_hz
     rows = []
@@ -331,7 +331,7 @@ def bands(bin_hz: float, lowest: int, highest: int) -> tuple[Int64Array, Float32
         bins = np.arange(math.floor(left), math.ceil(right) + 1)
         share = np.minimum((bins - left) / (top - left), (right - bins) / (right - top))
         rows.append((bins[share > 0], share[share > 0]))
-    shares = np.zeros((len(rows), max(NARROW, *(len(bins) for bins, _ in rows))), np.float32)
+    shares = np.zeros((len(rows), max(len(bins) for bins, _ in rows)), np.float32)
     for row, (_, share) in zip(shares, rows, strict=True):
         row[: len(share)] = share
     return np.array([(bins[0], len(bins)) for bins, _ in rows], np.int64), shares
