@@ -44,7 +44,14 @@ def write_noise(path: Path, n: int, samplerate: int = 48_000) -> np.ndarray[Any,
     return noise.T
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        # at `live` always; at the others the separator's own tests tell the latency
+        pytest.param(name, marks=[] if name == "live" else pytest.mark.slow)
+        for name in PROFILES
+    ],
+)
 def test_an_impulse_arrives_exactly_the_published_number_of_samples_later(
     profile: str, tmp_path: Path
 ) -> None:
@@ -270,7 +277,7 @@ def kill_session(pid: int) -> None:
             os.kill(one, signum)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("after_s", [0.0, pytest.param(0.3, marks=pytest.mark.slow), 1.0])
 def test_children_end_when_the_daemon_is_killed_while_they_start(after_s: float) -> None:
     """They have not looked who their parent is yet."""
     with starting() as pid:
@@ -305,7 +312,11 @@ def alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-@pytest.mark.parametrize(("signals", "code"), [(1, EXIT_OK), (2, EXIT_FORCED)])
+# That a second signal forces is also seen in tests/cli/test_run.py.
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [(1, EXIT_OK), pytest.param(2, EXIT_FORCED, marks=pytest.mark.slow)],
+)
 def test_signals_end_the_daemon_with_the_documented_code(signals: int, code: int) -> None:
     ports, _ = port_overrides()
     command = [sys.executable, "-m", "stemd", "run", "--json"]
@@ -522,7 +533,7 @@ def reloaded(tmp_path: Path) -> Iterator[Any]:
 TONE = '[source]\nkind = "tone"\n'
 
 
-def test_recording_begins_and_ends_with_its_section(reloaded: Any, tmp_path: Path) -> None:
+def test_what_a_section_does_begins_and_ends_with_it(reloaded: Any, tmp_path: Path) -> None:
     record = f'{TONE}[record]\ndirectory = "{tmp_path}/out"\nenabled = '
     it = reloaded(f"{record}false\n")
     reloaded(f"{record}true\n")
@@ -531,16 +542,12 @@ def test_recording_begins_and_ends_with_its_section(reloaded: Any, tmp_path: Pat
     assert it.status.mixer["recording"] == 0
     assert it.status.record["recording"] == it.status.record["ready"] == 0
 
-
-def test_what_a_sink_complained_of_ends_with_it(reloaded: Any) -> None:
-    it = reloaded(f'{TONE}[output]\nenabled = true\ndevice = "nobody\'s"\n')
+    reloaded(f'{TONE}[output]\nenabled = true\ndevice = "nobody\'s"\n')
     it.until(lambda: "nobody's" in it.status.reason, START_S, "the complaint")
     reloaded(TONE)
     assert it.status.reason == ""
 
-
-def test_knobs_of_a_feed_stay_when_another_one_comes(reloaded: Any) -> None:
-    it = reloaded(TONE + '[[feed]]\nname = "main"\n')
+    # knobs of a feed stay when another one comes
     Desk(it.status, ["main"]).set([Setting("mute", 0, 1, 1.0)])
     assert it.status.mixer["mute"].tolist() == [[1, 0, 0, 0]]
     reloaded(TONE + '[[feed]]\nname = "choir"\n[[feed]]\nname = "main"\n')

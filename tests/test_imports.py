@@ -8,6 +8,7 @@ kernels know numpy, numba, rocket-fft; wire knows numpy, zmq; the client speaks 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -248,6 +249,7 @@ def test_models_are_made_elsewhere():
         assert not [n for _, n in imports(path) if n.split(".")[0] in ("torch", "onnx", "models")]
 
 
+@functools.cache
 def declared(*extras: str) -> set[str]:
     """Distributions pyproject asks for, by their normalised names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -257,9 +259,13 @@ def declared(*extras: str) -> set[str]:
     return {re.split(r"[<>=;\[ ]", line)[0].lower().replace("_", "-") for line in wanted}
 
 
+# Reads what every installed package says of itself.
+owners_of = functools.cache(metadata.packages_distributions)
+
+
 def strangers(path: Path, known: set[str]) -> set[str]:
     """Installed distributions a file imports that are not among `known`."""
-    owners = metadata.packages_distributions()
+    owners = owners_of()
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names = []

@@ -137,29 +137,7 @@ def test_the_view_follows_a_reload_that_builds_everything_anew(terminal, tmp_pat
     assert "(quality)" in shown
 
 
-def test_monitor_waits_for_a_daemon_that_went_away(run_command):
-    ports = port_overrides()
-    first = run_command("--set", "source.kind=tone", ports=ports)
-    first.until_running()
-    watching = Terminal("monitor", "--port", ports[1])
-    try:
-        watching.until("RUNNING", 10)
-        first.process.terminate()
-        first.process.communicate(timeout=20)
-        watching.until("GONE", 15)
-        second = run_command("--set", "source.kind=tone", ports=ports)
-        second.until_running()
-        watching.until("RUNNING", 15)
-        watching.until("█", 10)
-        watching.process.send_signal(signal.SIGINT)
-        while watching.process.poll() is None:
-            watching.read(0.1)
-        assert "Traceback" not in watching.shown
-    finally:
-        watching.close()
-
-
-def test_monitor_waits_for_a_feed_that_went_away(run_command):
+def test_monitor_waits_for_a_daemon_or_a_feed_that_went_away(run_command):
     ports = port_overrides()
 
     def begin(*names):
@@ -177,12 +155,16 @@ def test_monitor_waits_for_a_feed_that_went_away(run_command):
     try:
         watching.until("RUNNING", 10)
         stop(daemon)
+        watching.until("GONE", 15)
         daemon = begin("stage")
         watching.until("feed: got stage, expected choir among them", 15)
         stop(daemon)
         begin("choir")
         watching.until("RUNNING", 15)
         watching.until("█", 10)
+        watching.process.send_signal(signal.SIGINT)
+        while watching.process.poll() is None:
+            watching.read(0.1)
         assert "Traceback" not in watching.shown
     finally:
         watching.close()

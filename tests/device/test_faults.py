@@ -60,28 +60,21 @@ def back(it: Running) -> None:
     assert (np.diff(n) == 1).all()
 
 
-def test_a_killed_sound_server_stalls_the_stream_until_it_is_back() -> None:
-    with jack() as server, feeder(server), running(*FEED) as it:
-        stall(it, server, "kill")
-        server.start()
-        with feeder(server):
-            back(it)
-
-
-def test_a_frozen_sound_server_stalls_the_stream_until_it_goes_on() -> None:
-    with jack() as server, feeder(server), running(*FEED) as it:
-        stall(it, server, "freeze")
-        server.thaw()
-        back(it)
-
-
-def test_a_frozen_capture_process_is_replaced() -> None:
+def test_what_freezes_or_dies_stalls_the_stream_until_it_is_back() -> None:
+    """Our own capture process, then the sound server, in both ways."""
     with jack() as server, feeder(server), running(*FEED) as it:
         pid = int(it.status.capture["pid"])
         os.kill(pid, signal.SIGSTOP)
         it.until_state(State.STALLED)
         it.until(lambda: int(it.status.capture["pid"]) != pid, 20.0, "a new capture process")
         back(it)
+        stall(it, server, "freeze")
+        server.thaw()
+        back(it)
+        stall(it, server, "kill")
+        server.start()
+        with feeder(server):
+            back(it)
 
 
 def test_a_killed_separator_is_replaced_while_the_others_live_on() -> None:

@@ -38,7 +38,8 @@ def nothing_changes(it: Running) -> None:
     assert int(it.status.daemon["session"]) == session
 
 
-@pytest.mark.parametrize("kind", ["auto", "device"])
+# `auto` becomes `device` on its way.
+@pytest.mark.parametrize("kind", ["auto", pytest.param("device", marks=pytest.mark.slow)])
 def test_a_reload_while_the_device_is_away_waits_on(kind: str) -> None:
     with jack(samplerate=44_100) as server, running(f"source.kind={kind}") as it:
         it.until(lambda: it.status.capture["samplerate"] == 44_100, START_S, "the server's rate")

@@ -88,7 +88,7 @@ def test_a_revoked_plugin_is_not_served_any_more(guarded, tmp_path):
         store.revoke("desk")
         frames_in = guarded.section["frames_in"]
         with pytest.raises(ProtocolError):
-            instance.separate(noise(50_000))
+            instance.separate(noise(50_000), timeout_s=2.0)
         assert guarded.section["frames_in"] == frames_in
 
 

@@ -155,14 +155,16 @@ def test_strangers_and_forgers_change_nothing(box, sender):
 
 
 def test_a_sender_says_what_is_wrong_and_leaves(tmp_path: Path):
-    for arguments, sentence, code in (
+    cases = (
         (["--channels", 0], "--channels: got 0, expected 1 to 64", 101),
         (["--channels", 64], "--channels: got 64 with redundancy 1", 101),
         (["--status", "nowhere"], "--status: got 'nowhere', expected host:port", 101),
         (["--file", tmp_path / "none.wav"], "expected a sound file", 105),
         (["--device", "no such device"], "source.device: got", 105),
-    ):
-        one = Program("send", "127.0.0.1:9", "--insecure", "--status", "off", *arguments)
+    )
+    common = ("send", "127.0.0.1:9", "--insecure", "--status", "off")
+    programs = [Program(*common, *arguments) for arguments, _, _ in cases]
+    for one, (_, sentence, code) in zip(programs, cases, strict=True):
         assert one.process.wait(30) == code
         one.end()
         assert sentence in one.lines[-1], one.lines

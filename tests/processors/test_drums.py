@@ -168,12 +168,11 @@ def test_a_hit_is_declared_soon_and_once(quick):
     assert late.max() <= (Drums(spec).latency + 2 * spec.hop_length) / spec.samplerate
 
 
-@pytest.mark.parametrize("db", [-30.0, 0.0])
-def test_a_track_may_be_as_soft_as_it_likes(quick, db):
+def test_a_track_may_be_as_soft_as_it_likes(quick):
     spec = spec_of(quick)
     strokes, seconds = rock()
     audio = stereo(Kit().play(strokes, seconds))
-    loud, soft = hits_of(audio, spec), hits_of(np.float32(10 ** (db / 20)) * audio, spec)
+    loud, soft = hits_of(audio, spec), hits_of(np.float32(10**-1.5) * audio, spec)
     np.testing.assert_array_equal(loud[:, :HIHAT] > 0, soft[:, :HIHAT] > 0)
     assert abs((loud[:, HIHAT] > 0).sum() - (soft[:, HIHAT] > 0).sum()) <= 6  # the knee is near
     late = len(loud) // 2  # by then the scale has found the track's own loudness

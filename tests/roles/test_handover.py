@@ -296,22 +296,6 @@ def test_a_model_is_swapped_in_a_running_daemon_and_no_hop_is_lost(tmp_path: Pat
             assert not [p for p in PLACE.glob(f"{PREFIX}{os.getpid()}-*") if p.suffix == ".part"]
 
 
-def test_a_model_that_does_not_load_leaves_the_old_one_playing(tmp_path: Path) -> None:
-    with running("source.kind=demo") as it:
-        it.collect(0.2)
-        pid = int(it.status.separate["pid"])
-        model = another_model(tmp_path)
-        it.daemon._overrides = (*it.daemon._overrides, f'model.name="{model}"')
-        assert it.daemon.reload()[0]
-        it.until(lambda: int(it.status.spare["pid"]), START_S, "the spare process")
-        os.kill(int(it.status.spare["pid"]), signal.SIGKILL)
-        it.until(lambda: it.daemon._spare is None, START_S, "the end of the attempt")
-        hops = it.collect(0.5).hops
-        assert int(it.status.separate["pid"]) == pid
-        assert (np.diff(hops["seq"]) == 1).all()
-        assert it.status.state is State.RUNNING
-
-
 def test_a_model_that_does_not_load_is_forgotten(tmp_path: Path) -> None:
     kept = tmp_path / "state.json"
 
@@ -345,6 +329,7 @@ def test_a_model_that_does_not_load_is_forgotten(tmp_path: Path) -> None:
         assert it.daemon.reload() == (True, "nothing changed")
 
 
+@pytest.mark.slow
 def test_a_file_that_names_a_model_that_does_not_load_is_tried_again_when_reloaded(
     tmp_path: Path,
 ) -> None:
@@ -359,25 +344,31 @@ def test_a_file_that_names_a_model_that_does_not_load_is_tried_again_when_reload
         it.until(lambda: text(it.status.separate["model"]) == "twin_live", START_S, "the new one")
 
 
-def test_the_old_model_wanted_back_while_another_one_loads_plays_on(tmp_path: Path) -> None:
-    with running("source.kind=demo") as it:
-        pid, plays = int(it.status.separate["pid"]), it.daemon.config.model
-        choose(it, another_model(tmp_path))
-        assert it.daemon._spare is not None
-        choose(it, "default")
-        assert it.daemon._spare is None
-        assert it.daemon.config.model == plays
-        it.collect(0.3)
-        assert int(it.status.separate["pid"]) == pid
-
-
-def test_a_separator_killed_while_another_model_loads_comes_back_with_its_own(
-    tmp_path: Path,
-) -> None:
+def test_a_swap_that_is_called_off_or_dies_leaves_the_old_model_playing(tmp_path: Path) -> None:
+    """The old one is wanted back; the one that loads dies; the one that plays dies meanwhile."""
+    model = another_model(tmp_path)
     with running("source.kind=demo") as it:
         before, plays = it.daemon.config, it.status.separate["model"]
         pid = int(it.status.separate["pid"])
-        choose(it, another_model(tmp_path))
+        choose(it, model)
+        assert it.daemon._spare is not None
+        choose(it, "default")
+        assert it.daemon._spare is None
+        assert it.daemon.config.model == before.model
+        it.collect(0.3)
+        assert int(it.status.separate["pid"]) == pid
+
+        it.status.spare["pid"] = 0  # of the one that was called off
+        choose(it, model)
+        it.until(lambda: int(it.status.spare["pid"]), START_S, "the spare process")
+        os.kill(int(it.status.spare["pid"]), signal.SIGKILL)
+        it.until(lambda: it.daemon._spare is None, START_S, "the end of the attempt")
+        hops = it.collect(0.5).hops
+        assert int(it.status.separate["pid"]) == pid
+        assert (np.diff(hops["seq"]) == 1).all()
+        assert it.status.state is State.RUNNING
+
+        choose(it, model)
         os.kill(pid, signal.SIGKILL)
         it.until(lambda: int(it.status.separate["pid"]) != pid, START_S, "a new separator")
         it.until_sound(START_S)
