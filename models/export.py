@@ -34,14 +34,20 @@ def build(net):
     bins = net.weight_bins.double().numpy()
 
     logs = normalised_logs(g, net)
-    # The scale and offset of the logs go into the weights; where the convolution sees the zeros
-    # beyond the edges it must not see the offset.
-    kernel = w["embed.weight"]
-    inside = np.pad(np.full((4, N_BANDS), 1.5), ((0, 0), (2, 2)))
-    windows = np.lib.stride_tricks.sliding_window_view(inside, 6, axis=1)[:, ::2]  # (4, p, 6)
-    offset = np.einsum("ipk,dik->pd", windows, kernel) + w["embed.bias"] + w["place"]
-    x = g.add("Conv", logs, 0.25 * kernel, kernel_shape=[6], strides=[2], pads=[2, 2])
-    x = g.add("Add", g.add("Transpose", x, perm=[0, 2, 1]), offset)  # (b, p, d)
+    # The scale and offset of the logs go into the weights; where a token sees the zeros beyond the
+    # edges it must not see the offset.
+    kernel, windows = w["embed.weight"], edges()
+    if net.placed:
+        kernel = kernel.reshape(N_TOKENS, 4, 6, d) * (windows > 0).transpose(1, 0, 2)[..., None]
+        offset = np.einsum("ipk,pikd->pd", windows, kernel) + w["place"]
+        x = g.add("Gather", logs, seen(), axis=1)  # (b, p, 1, 24)
+        x = g.add("MatMul", x, 0.25 * kernel.reshape(N_TOKENS, 24, d))
+        x = g.add("Add", g.add("Reshape", x, g.ints(0, N_TOKENS, d)), offset)  # (b, p, d)
+    else:
+        offset = np.einsum("ipk,dik->pd", windows, kernel) + w["embed.bias"] + w["place"]
+        x = g.add("Reshape", logs, g.ints(0, 4, N_BANDS))
+        x = g.add("Conv", x, 0.25 * kernel, kernel_shape=[6], strides=[2], pads=[2, 2])
+        x = g.add("Add", g.add("Transpose", x, perm=[0, 2, 1]), offset)  # (b, p, d)
     halvings = math.log2(REFERENCE_HOP / net.hop_length)
     assert halvings in (0, 1, 2), net.hop_length
     for i in range(len(net.blocks)):
@@ -50,8 +56,14 @@ def build(net):
 
     u = norm(g, x, w["norm.gain"])
     x = through(g, u, w, "head_in", w["norm.offset"])
-    x = g.add("MatMul", g.add("Relu", x), w["head_out.weight"].T)
-    x = g.add("Add", x, w["head_out.bias"])  # (b, p, 2 bands * s * c)
+    x = g.add("Relu", x)
+    if net.placed:
+        x = g.add("Reshape", x, g.ints(0, N_TOKENS, 1, 2 * d))
+        x = g.add("MatMul", x, w["head_out.weight"])
+        x = g.add("Add", x, w["head_out.bias"][:, None])
+    else:
+        x = g.add("MatMul", x, w["head_out.weight"].T)
+        x = g.add("Add", x, w["head_out.bias"])  # (b, p, 2 bands * s * c)
     x = g.add("Transpose", g.add("Reshape", x, g.ints(0, N_BANDS, 8)), perm=[0, 2, 1])
     x = g.add("Reshape", x, g.ints(0, 4, 2, N_BANDS))
     # Bounded, so that exp is finite whatever comes in; trained logits stay far inside.
@@ -69,8 +81,21 @@ def build(net):
     return g.model(f, states), states
 
 
+def edges():
+    """What each token sees of the offset of all bands, (4, p, 6): zeros beyond the edges."""
+    inside = np.pad(np.full((4, N_BANDS), 1.5), ((0, 0), (2, 2)))
+    return np.lib.stride_tricks.sliding_window_view(inside, 6, axis=1)[:, ::2]
+
+
+def seen():
+    """Which of (4 k) numbers each token sees, (p, 1, 24); beyond the edges any."""
+    bands = np.clip(2 * np.arange(N_TOKENS)[:, None] + np.arange(6) - 2, 0, N_BANDS - 1)
+    views = N_BANDS * np.arange(4)[:, None]
+    return (views + bands[:, None]).reshape(N_TOKENS, 1, 24)
+
+
 def normalised_logs(g, net):
-    """From `mix` to logs (b, 4, k); makes next_level."""
+    """From `mix` to logs (b, 4 k); makes next_level."""
     f = net.n_fft // 2 + 1
     bands = net.weight_bands.double().numpy()  # (k, f)
     views = np.array([[1, 0], [0, 1], [0.5, 0.5], [0.5, -0.5]])
@@ -91,8 +116,7 @@ def normalised_logs(g, net):
     level = g.add("Add", g.add("Mul", "level", np.array(net.keep)), now, name="next_level")
     total, weight = g.add("Split", level, g.ints(1, 1), outputs=2, axis=1)
     mean = g.add("Add", g.add("Div", total, weight), np.array(TINY))
-    logs = g.add("Log", g.add("Add", g.add("Div", power, mean), np.array(FLOOR)))
-    return g.add("Reshape", logs, g.ints(0, 4, N_BANDS))
+    return g.add("Log", g.add("Add", g.add("Div", power, mean), np.array(FLOOR)))
 
 
 def norm(g, x, gain):

@@ -1,9 +1,10 @@
 """What a training step spends its time on, done in one pass each: for processors.
 
-With bfloat16 products (AMX) matrices are a seventh of a step of the band family in plain torch; the
-rest is reading and writing memory between elementwise operations. Here a norm with the sums before
-it, and a gated recurrence with its gates, are one walk each over memory, forward and backward, in
-bfloat16 where torch would keep bfloat16 and in float32 inside.
+With bfloat16 products (AMX) matrices are a seventh of a step of the band family in plain torch, in
+float32 half of it; the rest is reading and writing memory between elementwise operations. Here a
+norm with the sums before it, and a gated recurrence with its gates, are one walk each over memory,
+forward and backward, in float32 inside. What lies between them is bfloat16 where the processor
+multiplies that quickly, else float32.
 
 `tests/models/test_fused.py` holds both against torch's own operations and gradients.
 """
@@ -12,8 +13,10 @@ import math
 
 import numpy as np
 import torch
-from numba import njit
+from numba import extending, njit, types
 from torch.nn import functional
+
+from models.nets import sixes
 
 EPSILON = 1e-5  # of torch's layer_norm
 LOG2E = np.float32(1.4426950408889634)
@@ -38,18 +41,36 @@ def _exp(x):
     return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(inline="always")
 def _read(x):
-    """bfloat16 bits -> float32."""
-    return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+    """bfloat16 bits -> float32; a float32 is one."""
 
 
-@njit(inline="always")
-def _write(x):
-    """float32 -> the nearest bfloat16, as bits."""
-    bits = np.float32(x).view(np.uint32)
-    odd = (bits >> np.uint32(16)) & np.uint32(1)
-    return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+@extending.overload(_read, inline="always")
+def _read_of(x):
+    if isinstance(x, types.Float):
+        return lambda x: x
+    return lambda x: np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+
+
+def _put(out, j, x):
+    """out[j] = x, to the nearest bfloat16 where `out` holds bits of such."""
+
+
+@extending.overload(_put, inline="always")
+def _put_of(out, j, x):
+    if isinstance(out.dtype, types.Float):
+
+        def same(out, j, x):
+            out[j] = x
+
+        return same
+
+    def rounded(out, j, x):
+        bits = np.float32(x).view(np.uint32)
+        odd = (bits >> np.uint32(16)) & np.uint32(1)
+        out[j] = np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    return rounded
 
 
 @njit(inline="always")
@@ -68,7 +89,7 @@ def _keep(forget, squarings):
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _remember(u, start, squarings, y, memory):
-    """u (p, t, b, 3 d) bits, start (p, b, d) -> y (p, t, b, d) bits, memory the same in float32."""
+    """u (p, t, b, 3 d), start (p, b, d) -> y and memory (p, t, b, d); u and y may be bits."""
     places, frames, rows, d = memory.shape
     for p in range(places):
         for t in range(frames):
@@ -81,7 +102,7 @@ def _remember(u, start, squarings, y, memory):
                     n, g = _read(new[j]), _read(gate[j])
                     h = n + keep * (was[j] - n)
                     now[j] = h
-                    out[j] = _write(h * g / (ONE + _exp(-g)))
+                    _put(out, j, h * g / (ONE + _exp(-g)))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
@@ -102,9 +123,9 @@ def _remember_back(u, start, squarings, memory, dy, carry, du):
                     n, g, dout = _read(new[j]), _read(gate[j]), _read(grad[j])
                     open_ = ONE / (ONE + _exp(-g))
                     dh = later[j] + dout * g * open_
-                    d_gate[j] = _write(dout * now[j] * open_ * (ONE + g * (ONE - open_)))
-                    d_new[j] = _write(dh * (ONE - keep))
-                    d_forget[j] = _write(-dh * (was[j] - n) * power * keep * (ONE - s))
+                    _put(d_gate, j, dout * now[j] * open_ * (ONE + g * (ONE - open_)))
+                    _put(d_new, j, dh * (ONE - keep))
+                    _put(d_forget, j, -dh * (was[j] - n) * power * keep * (ONE - s))
                     later[j] = dh * keep
 
 
@@ -112,7 +133,7 @@ def _remember_back(u, start, squarings, memory, dy, carry, du):
 def _norm(x, first, second, gain, offset, total, u, facts):
     """x + first + second -> total, and its norm -> u; facts (rows, 2) keeps mean and 1 / deviation.
 
-    x, total (rows, d) float32; first, second, u (rows, d) bits, first and second may be empty;
+    x, total (rows, d) float32; first, second, u (rows, d) may be bits, first and second empty;
     gain, offset (p, d); rows are places first.
     """
     rows, d = x.shape
@@ -142,12 +163,12 @@ def _norm(x, first, second, gain, offset, total, u, facts):
         facts[i, 0], facts[i, 1] = mean, scale
         w, o, row = gain[i // each], offset[i // each], u[i]
         for j in range(d):
-            row[j] = _write((out[j] - mean) * scale * w[j] + o[j])
+            _put(row, j, (out[j] - mean) * scale * w[j] + o[j])
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _norm_back(total, facts, gain, d_total, du, dx, bits, d_gain, d_offset):
-    """Gradients of x (also as bits, for the addends), gain and offset (both start as zeros)."""
+    """Gradients of x, gain and offset (these start as zeros); `bits` is dx again, or empty."""
     rows, d = total.shape
     each = rows // gain.shape[0]
     for i in range(rows):
@@ -162,20 +183,26 @@ def _norm_back(total, facts, gain, d_total, du, dx, bits, d_gain, d_offset):
             turned += g * w[j] * hat
         plain /= np.float32(d)
         turned /= np.float32(d)
-        out, low, through = dx[i], bits[i], d_total[i]
+        out, through = dx[i], d_total[i]
         for j in range(d):
             hat = (x[j] - mean) * scale
-            value = through[j] + scale * (_read(grad[j]) * w[j] - plain - hat * turned)
-            out[j] = value
-            low[j] = _write(value)
+            out[j] = through[j] + scale * (_read(grad[j]) * w[j] - plain - hat * turned)
+        if bits.shape[0]:
+            low = bits[i]
+            for j in range(d):
+                _put(low, j, out[j])
 
 
 def _bits(x):
-    """A bfloat16 tensor's memory as uint16, (…, last axis)."""
-    return x.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
+    """A tensor's memory, (…, last axis): bfloat16 as uint16."""
+    x = x.detach().contiguous()
+    return x.numpy() if x.dtype == torch.float32 else x.view(torch.int16).numpy().view(np.uint16)
 
 
-_NONE = np.zeros((0, 0), np.uint16)
+_NONE = {
+    torch.bfloat16: np.zeros((0, 0), np.uint16),
+    torch.float32: np.zeros((0, 0), np.float32),
+}
 
 
 @njit(cache=True)
@@ -192,15 +219,15 @@ def _relu_back(y, dy, dx):
 
 
 class Remember(torch.autograd.Function):
-    """Gated linear recurrence over t: u (p, t, b, 3 d) bfloat16, start (p, b, d) float32.
+    """Gated linear recurrence over t: u (p, t, b, 3 d), start (p, b, d) float32.
 
-    Returns y (p, t, b, d) and the last memory (p, b, d).
+    Returns y (p, t, b, d), of u's type, and the last memory (p, b, d).
     """
 
     @staticmethod
     def forward(ctx, u, start, squarings):
         u, start = u.contiguous(), start.detach().contiguous()
-        y = torch.empty(*u.shape[:-1], u.shape[-1] // 3, dtype=torch.bfloat16)
+        y = torch.empty(*u.shape[:-1], u.shape[-1] // 3, dtype=u.dtype)
         memory = torch.empty(y.shape, dtype=torch.float32)
         _remember(_bits(u), start.numpy(), squarings, _bits(y), memory.numpy())
         ctx.save_for_backward(u, start, memory)
@@ -258,22 +285,22 @@ class Linear(torch.autograd.Function):
 
 
 class AddNorm(torch.autograd.Function):
-    """x (…, p, d) float32 plus up to two bfloat16 addends; the sum, and its norm in bfloat16."""
+    """x (…, p, d) float32 plus up to two addends of type `low`; the sum, and its norm as `low`."""
 
     @staticmethod
-    def forward(ctx, x, first, second, gain, offset):
+    def forward(ctx, x, first, second, gain, offset, low):
         d = x.shape[-1]
         x = x.detach().contiguous()
         total = torch.empty_like(x)
-        u = torch.empty(x.shape, dtype=torch.bfloat16)
+        u = torch.empty(x.shape, dtype=low)
         facts = torch.empty(x.numel() // d, 2)
-        rows = [_NONE if y is None else _bits(y).reshape(-1, d) for y in (first, second)]
+        rows = [_NONE[low] if y is None else _bits(y).reshape(-1, d) for y in (first, second)]
         _norm(
             x.numpy().reshape(-1, d), *rows, gain.detach().numpy(), offset.detach().numpy(),
             total.numpy().reshape(-1, d), _bits(u).reshape(-1, d), facts.numpy(),
         )  # fmt: skip
         ctx.save_for_backward(total, facts, gain)
-        ctx.given = (first is not None, second is not None)
+        ctx.given, ctx.low = (first is not None, second is not None), low
         return total, u
 
     @staticmethod
@@ -281,61 +308,77 @@ class AddNorm(torch.autograd.Function):
         total, facts, gain = ctx.saved_tensors
         d = total.shape[-1]
         dx = torch.empty_like(total)
-        low = torch.empty(total.shape, dtype=torch.bfloat16)
+        same = ctx.low == torch.float32  # then the addends' gradient is that of x
+        low = dx if same else torch.empty(total.shape, dtype=ctx.low)
+        bits = _NONE[ctx.low] if same else _bits(low).reshape(-1, d)
         d_gain, d_offset = torch.zeros_like(gain), torch.zeros_like(gain)
         _norm_back(
             total.numpy().reshape(-1, d), facts.numpy(), gain.detach().numpy(),
             d_total.contiguous().numpy().reshape(-1, d), _bits(du).reshape(-1, d),
-            dx.numpy().reshape(-1, d), _bits(low).reshape(-1, d), d_gain.numpy(), d_offset.numpy(),
+            dx.numpy().reshape(-1, d), bits, d_gain.numpy(), d_offset.numpy(),
         )  # fmt: skip
         first, second = ctx.given
-        return dx, low if first else None, low if second else None, d_gain, d_offset
+        return dx, low if first else None, low if second else None, d_gain, d_offset, None
 
 
-def bands(net, logs, state, scored=slice(None)):
-    """`BandNet.bands` with bfloat16 products and the walks above: masks, next states.
+def bands(net, logs, state, scored=slice(None), low=None):
+    """`BandNet.bands` with the walks above: masks, next states.
 
-    Places come first in here, so that mixing them is one product.
+    Products are of type `low`, by default the one that `quick` says. Places come first in here, so
+    that mixing them is one product.
     """
+    low = low or (torch.bfloat16 if quick() else torch.float32)
     b, t = logs.shape[:2]
     x = logs.transpose(0, 1).reshape(t * b, *logs.shape[2:])
-    x = (0.25 * x + 1.5).bfloat16()
-    x = functional.conv1d(
-        x, net.embed.weight.bfloat16(), net.embed.bias.bfloat16(), stride=2, padding=2
-    )
-    x = x.permute(2, 0, 1).float().view(-1, t, b, net.channels) + net.place[:, None, None]
+    x = (0.25 * x + 1.5).to(low)
+    if net.placed:
+        x = net.embed.first(sixes(x).transpose(0, 1))
+    else:
+        weight, bias = net.embed.weight.to(low), net.embed.bias.to(low)
+        x = functional.conv1d(x, weight, bias, stride=2, padding=2).permute(2, 0, 1)
+    x = x.float().view(-1, t, b, net.channels) + net.place[:, None, None]
     squarings = round(math.log2(net.blocks[0].hops))
     following, first, second = {}, None, None
     for i, block in enumerate(net.blocks):
-        x, u = _add_norm(x, first, second, block.norm_time)
+        x, u = _add_norm(x, first, second, block.norm_time, low)
         y, near = Remember.apply(_linear(u, block.time_in), _places(state[f"near{i}"]), squarings)
         first = _linear(y, block.time_out)
 
-        x, u = _add_norm(x, first, None, block.norm_bands)
+        x, u = _add_norm(x, first, None, block.norm_bands, low)
         flat = u.view(u.shape[0], -1)
-        inward, outward = block.bands_in.weight.bfloat16(), block.bands_out.weight.bfloat16()
-        y = torch.addmm(block.bands_in.bias.bfloat16()[:, None], inward, flat)
-        first = (outward @ Relu.apply(y)).view(u.shape)
+        inward, outward = block.bands_in.weight.to(low), block.bands_out.weight.to(low)
+        y = torch.addmm(block.bands_in.bias.to(low)[:, None], inward, flat)
+        first = (outward @ _relu_of(y)).view(u.shape)
         z = _linear(u, block.reduce).permute(1, 2, 0, 3).reshape(1, t, b, -1)
         z, whole = Remember.apply(_linear(z, block.whole_in), state[f"whole{i}"][None], squarings)
-        z = Relu.apply(_linear(z, block.whole_out)).view(t, b, -1, block.reduced)
+        z = _relu_of(_linear(z, block.whole_out)).view(t, b, -1, block.reduced)
         second = _linear(z.permute(2, 0, 1, 3), block.expand)
 
-        x, u = _add_norm(x, first, second, block.norm_local)
-        first, second = _linear(Relu.apply(_linear(u, block.local_in)), block.local_out), None
+        x, u = _add_norm(x, first, second, block.norm_local, low)
+        first, second = _linear(_relu_of(_linear(u, block.local_in)), block.local_out), None
         following[f"near{i}"], following[f"whole{i}"] = _places(near), whole[0]
-    _, u = _add_norm(x[:, scored], first[:, scored], None, net.norm)
-    x = _linear(Relu.apply(_linear(u, net.head_in)), net.head_out).float()
+    _, u = _add_norm(x[:, scored], first[:, scored], None, net.norm, low)
+    x = _relu_of(_linear(u, net.head_in))
+    if net.placed:
+        x = net.head_out.first(x.flatten(1, 2)).view(*x.shape[:3], -1).float()
+    else:
+        x = _linear(x, net.head_out).float()
     x = x.permute(2, 1, 0, 3).reshape(b, -1, logs.shape[-1], 4, 2)
     return torch.softmax(x, 3), following
 
 
 def _linear(x, layer):
+    if x.dtype == torch.float32:
+        return functional.linear(x, layer.weight, layer.bias)
     return Linear.apply(x, layer.weight, layer.bias)
 
 
-def _add_norm(x, first, second, norm):
-    return AddNorm.apply(x, first, second, norm.gain, norm.offset)
+def _relu_of(x):
+    return functional.relu(x) if x.dtype == torch.float32 else Relu.apply(x)
+
+
+def _add_norm(x, first, second, norm, low):
+    return AddNorm.apply(x, first, second, norm.gain, norm.offset, low)
 
 
 def _places(x):

@@ -4,13 +4,13 @@ One frame goes through it like this (b feeds, k = 96 bands, p = 48 tokens, d cha
 
     |L|^2 |R|^2 |M|^2 |S|^2 in bands     (b, 4, k)    bins below 1.5 kHz stay single
     divided by a one-second mean, log    (b, 4, k)    so the input gain does not matter
-    six bands to a token, + place        (b, p, d)
+    six bands to a token, + place        (b, p, d)    by one matrix for all places, or one each
     blocks x                             (b, p, d)
         time    h <- a h + (1 - a) n     per token and channel; a and n come from the frame alone
         bands   p -> tokens -> p         the same for all channels
         whole   p r -> g -> p r          the spectrum in one vector, with a memory of its own
         local   d -> 2 d -> d            the same for all tokens
-    d -> 2 bands x 4 stems x 2 channels  (b, 4, 2, k)
+    d -> 2 bands x 4 stems x 2 channels  (b, 4, 2, k) likewise
     softmax over stems                   masks sum to one: nothing is lost or invented
     bands -> bins                        (b, 4, 2, f)
 
@@ -51,11 +51,16 @@ class BandNet(nn.Module):
         Sets how far decays reach per frame; no learned shape.
     channels, blocks, tokens, whole, reduced : int
         Sizes d, number of blocks, and of what they mix through.
+    placed : bool
+        Whether each place has a matrix of its own where bands become a token and a token masks: the
+        same multiplications, more weights.
     """
 
     n_fft = 2048
 
-    def __init__(self, hop_length, channels=48, blocks=3, tokens=64, whole=128, reduced=4):
+    def __init__(
+        self, hop_length, channels=48, blocks=3, tokens=64, whole=128, reduced=4, placed=False
+    ):
         super().__init__()
         self.hop_length, self.channels = hop_length, channels
         self.sizes = {
@@ -64,13 +69,18 @@ class BandNet(nn.Module):
             "tokens": tokens,
             "whole": whole,
             "reduced": reduced,
+            "placed": placed,
         }
         for name, matrix in (("weight_bands", filterbank()), ("weight_bins", interpolation())):
             tensor = torch.tensor(matrix, dtype=torch.float32)
             self.register_buffer(name, tensor, persistent=False)
         self.keep = math.exp(-hop_length / (LEVEL_S * NOMINAL_SAMPLERATE))
 
-        self.embed = nn.Conv1d(4, channels, 6, stride=2, padding=2)
+        self.placed = placed
+        if placed:
+            self.embed = PlacedLinear(4 * 6, channels, bias=False)
+        else:
+            self.embed = nn.Conv1d(4, channels, 6, stride=2, padding=2)
         self.place = nn.Parameter(0.02 * torch.randn(N_TOKENS, channels))
         self.blocks = nn.ModuleList(
             Block(channels, tokens, whole, reduced, hop_length / REFERENCE_HOP)
@@ -78,7 +88,7 @@ class BandNet(nn.Module):
         )
         self.norm = PlacedNorm(channels)
         self.head_in = nn.Linear(channels, 2 * channels)
-        self.head_out = nn.Linear(2 * channels, 2 * N_STEMS * 2)
+        self.head_out = (PlacedLinear if placed else nn.Linear)(2 * channels, 2 * N_STEMS * 2)
         with torch.no_grad():
             self.head_out.weight *= 0.1
 
@@ -129,7 +139,8 @@ class BandNet(nn.Module):
         """
         b, t = logs.shape[:2]
         x = logs.transpose(0, 1).reshape(t * b, 4, N_BANDS)  # frames first: scans walk over them
-        x = self.embed(0.25 * x + 1.5).transpose(1, 2)  # logs run from -16 to 5
+        x = 0.25 * x + 1.5  # logs run from -16 to 5
+        x = self.embed(sixes(x)) if self.placed else self.embed(x).transpose(1, 2)
         x = (x + self.place).view(t, b, N_TOKENS, self.channels)
         following = {}
         for i, block in enumerate(self.blocks):
@@ -160,6 +171,32 @@ class BandNet(nn.Module):
             + sum(block.macs() for block in self.blocks)
             + p * (2 * d * d + 2 * d * 2 * N_STEMS * 2)
         )
+
+
+def sixes(x):
+    """Bands (n, 4, k) to those each token sees, (n, p, 24); zeros beyond the edges."""
+    x = functional.pad(x, (2, 2)).unfold(-1, 6, 2)
+    return x.transpose(1, 2).reshape(x.shape[0], N_TOKENS, -1)
+
+
+class PlacedLinear(nn.Module):
+    """A linear layer for each place: (…, p, n) to (…, p, m)."""
+
+    def __init__(self, n, m, bias=True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(N_TOKENS, n, m).uniform_(-1, 1) / math.sqrt(n))
+        self.bias = nn.Parameter(torch.zeros(N_TOKENS, m)) if bias else None
+
+    def forward(self, x):
+        y = self.first(x.reshape(-1, *x.shape[-2:]).transpose(0, 1))
+        return y.transpose(0, 1).contiguous().view(*x.shape[:-1], -1)
+
+    def first(self, x):
+        """The same with places first: (p, n_rows, n) to (p, n_rows, m)."""
+        weight = self.weight.to(x.dtype)
+        if self.bias is None:
+            return torch.bmm(x, weight)
+        return torch.baddbmm(self.bias[:, None].to(x.dtype), x, weight)
 
 
 class PlacedNorm(nn.Module):

@@ -2,6 +2,7 @@
 
     python -m models.revive band_live --out ../runs/live0
     python -m models.revive band_live --channels 96 --whole 256 --reduced 8 --out ../runs/wide0
+    python -m models.revive band_live --placed --out ../runs/apart0
 
 Runs do not travel with the repository, released files do. `export` folds offsets into what follows
 them; here they are unfolded again, not to the same numbers but to the same function.
@@ -22,9 +23,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from models.export import edges
 from models.graph import noise_frames, stepped
 from models.nets import N_TOKENS, BandNet
-from models.spectra import N_BANDS
 
 NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is added to
 
@@ -35,16 +36,21 @@ def released(path):
     states = {state["name"]: state["shape"] for state in facts["states"]}
     n_blocks = sum(name.startswith("near") for name in states)
     arrays = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
-    first = next(i for i, a in enumerate(arrays) if a.ndim == 3)  # the kernel of the embedding
+    # the weights of the embedding
+    first = next(i for i, a in enumerate(arrays) if a.ndim == 3 and a.dtype == np.float32)
     # Constants stand in the order in which `export.build` asked for them; shapes and scalars go.
     left = iter([a.astype(float) for a in arrays[first:] if a.dtype == np.float32 and a.size > 1])
-    w, d = {}, arrays[first].shape[0]
+    w, kernel = {}, 4 * next(left)
+    placed = kernel.shape[0] == N_TOKENS and kernel.shape[1] == 24
+    d = kernel.shape[2] if placed else kernel.shape[0]
 
-    kernel = 4 * next(left)
-    inside = np.pad(np.full((4, N_BANDS), 1.5), ((0, 0), (2, 2)))
-    windows = np.lib.stride_tricks.sliding_window_view(inside, 6, axis=1)[:, ::2]
-    w["embed.weight"], w["embed.bias"] = kernel, np.zeros(d)
-    w["place"] = next(left) - np.einsum("ipk,dik->pd", windows, kernel)
+    w["embed.weight"] = kernel
+    if placed:
+        each = kernel.reshape(N_TOKENS, 4, 6, d)
+        w["place"] = next(left) - np.einsum("ipk,pikd->pd", edges(), each)
+    else:
+        w["embed.bias"] = np.zeros(d)
+        w["place"] = next(left) - np.einsum("ipk,dik->pd", edges(), kernel)
 
     def norm(name):
         assert np.all(next(left) == 1)
@@ -82,13 +88,15 @@ def released(path):
         w[at + "local_out.weight"] = next(left).T
     norm("norm")
     linear("head_in", "norm.offset")
-    w["head_out.weight"], w["head_out.bias"] = next(left).T, next(left)
+    weight, bias = next(left), next(left)
+    w["head_out.weight"], w["head_out.bias"] = (weight, bias[:, 0]) if placed else (weight.T, bias)
     sizes = {
         "channels": d,
         "blocks": n_blocks,
         "tokens": w["blocks.0.bands_in.weight"].shape[0],
         "whole": states["whole0"][0],
         "reduced": w["blocks.0.reduce.weight"].shape[0],
+        "placed": placed,
     }
     assert w["place"].shape == (N_TOKENS, d)
     weights = {name: torch.tensor(value, dtype=torch.float32) for name, value in w.items()}
@@ -99,6 +107,10 @@ def widened(weights, sizes, channels, whole, reduced, seed=0):
     """The same function in a wider net: weights and sizes of it."""
     torch.manual_seed(seed)
     d, g, r = sizes["channels"], sizes["whole"], sizes["reduced"]
+    if sizes.get("placed") and channels != d:
+        raise ValueError(
+            f"widened: got {channels} channels, expected {d}: places have matrices of their own"
+        )
     if channels not in (d, 2 * d) or whole < g or reduced < r:
         raise ValueError(
             f"widened: got {channels} channels, {whole} and {reduced}, expected {d} or {2 * d}, "
@@ -112,6 +124,19 @@ def widened(weights, sizes, channels, whole, reduced, seed=0):
     for name in [name for name in out if "whole" in name or "reduce" in name or "expand" in name]:
         out[name] = _extended(name, out[name], fresh[name], (g, whole), (r, reduced))
     return out, sizes
+
+
+def with_places(weights, sizes):
+    """The same function with a matrix for each place: weights and sizes of it."""
+    if sizes.get("placed"):
+        return weights, sizes
+    out = dict(weights)
+    kernel, bias = out["embed.weight"], out.pop("embed.bias")
+    out["embed.weight"] = kernel.flatten(1).T.repeat(N_TOKENS, 1, 1)
+    out["place"] = out["place"] + bias
+    out["head_out.weight"] = out["head_out.weight"].T.repeat(N_TOKENS, 1, 1)
+    out["head_out.bias"] = out["head_out.bias"].repeat(N_TOKENS, 1)
+    return out, sizes | {"placed": True}
 
 
 def _doubled(name, value, d):
@@ -194,12 +219,15 @@ def main():
     parser.add_argument("--channels", type=int)
     parser.add_argument("--whole", type=int)
     parser.add_argument("--reduced", type=int)
+    parser.add_argument("--placed", action="store_true", help="a matrix for each place")
     parser.add_argument("--out", type=Path, required=True, help="a run folder, for --start")
     args = parser.parse_args()
     path = Path(__file__).parent / f"{args.name}.onnx"
     weights, sizes, hop = released(path)
     wanted = {name: getattr(args, name) or sizes[name] for name in ("channels", "whole", "reduced")}
     weights, sizes = widened(weights, sizes, **wanted)
+    if args.placed:
+        weights, sizes = with_places(weights, sizes)
     net = BandNet(hop, **sizes).eval()
     net.load_state_dict(weights)
     worst = check(path, net)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numba import njit
 
+from stemd.kernels.window import window_pair
+
 PROFILES = {  # name: n_fft, hop_length, window kind
     "tight": (2048, 128, "asymmetric"),
     "live": (2048, 256, "asymmetric"),
@@ -110,10 +112,9 @@ class Statistics:
         energy, cross : (b, t', k, s, c)
             E and C. All are divided by the clip's mean band power.
         """
-        mix = self._spectra(audio.sum(1), 1, 0, window)  # (b, c, t, f)
         if not audio.is_cuda:
-            stems = self._spectra(audio[:, :-1], self.every, phase, window)
-            return self._walked(mix, stems, phase)
+            return self._by_clip(audio, phase, window)
+        mix = self._spectra(audio.sum(1), 1, 0, window)  # (b, c, t, f)
         left, right = mix[:, 0], mix[:, 1]
         views = torch.stack([left, right, (left + right) / 2, (left - right) / 2], 2)
         power = self._bands(square(views))
@@ -125,17 +126,26 @@ class Statistics:
         energy, cross = ((x * scale[:, None, None, None, None]) for x in (energy, cross))
         return power, energy.permute(0, 3, 4, 1, 2), cross.permute(0, 3, 4, 1, 2)
 
-    def _walked(self, mix, stems, phase):
-        """The same on processors, in one pass over the spectra."""
-        b, s, c, t, _ = stems.shape
-        power = torch.empty(b, mix.shape[2], 4, N_BANDS)
-        energy, cross = torch.empty(2, b, t, N_BANDS, s, c)
-        of = torch.cat([torch.arange(N_LOW), N_LOW + self._high.argmax(1)])
-        _walk_mix(mix.numpy(), of.numpy(), power.numpy())
-        _walk_stems(
-            mix[:, :, phase :: self.every].numpy(), stems.numpy(), of.numpy(), energy.numpy(),
-            cross.numpy(),
-        )  # fmt: skip
+    def _by_clip(self, audio, phase, window):
+        """The same on processors: clip by clip, so that spectra stay near, walked over once."""
+        b, s, c, n = audio.shape
+        t = (n - self.n_fft) // self.hop_length + 1
+        power = torch.empty(b, t, 4, N_BANDS)
+        energy, cross = torch.empty(2, b, len(range(phase, t, self.every)), N_BANDS, s - 1, c)
+        of = torch.cat([torch.arange(N_LOW), N_LOW + self._high.argmax(1)]).numpy()
+        for i, tracks in enumerate(audio):
+            stems = self._spectra(tracks[:-1], self.every, phase, window)
+            if self.every > 1:
+                mix = self._spectra(tracks.sum(0), 1, 0, window)
+            else:  # then all its parts are there
+                mix = stems.sum(0)
+                if tracks[-1].any():
+                    mix += self._spectra(tracks[-1], 1, 0, window)
+            _walk_mix(mix[None].numpy(), of, power[i : i + 1].numpy())
+            _walk_stems(
+                mix[None, :, phase :: self.every].numpy(), stems[None].numpy(), of,
+                energy[i : i + 1].numpy(), cross[i : i + 1].numpy(),
+            )  # fmt: skip
         scale = (1 / (power[:, :, :2].mean((1, 2, 3)) + 1e-9))[:, None, None, None, None]
         return power, energy * scale, cross * scale
 
@@ -145,6 +155,49 @@ class Statistics:
 
     def _bands(self, bins):
         return torch.cat([bins[..., :N_LOW], bins[..., N_LOW:] @ self._high], -1)
+
+
+class Tails:
+    """What of a frame is played: its last two hops, under the synthesis window.
+
+    Energies of whole frames are what bands can tell; at a hop of 256 a seventh of what they weigh
+    is ever heard, and at 2048 samples a drum is a seventh of a frame, too.
+
+    Parameters
+    ----------
+    n_fft : int
+    hops : sequence of int
+        Hop lengths whose windows may be asked for, as in Statistics.
+    device : torch.device
+    """
+
+    def __init__(self, n_fft, hops, device="cpu"):
+        self.n_fft = n_fft
+        self._windows = [
+            [torch.tensor(window, device=device) for window in window_pair(n_fft, hop)]
+            for hop in hops
+        ]
+
+    def __call__(self, audio, starts, window=0):
+        """Frames of (b, s + 1, c, n) audio at some samples.
+
+        Returns
+        -------
+        mix : (b, j, c, f) complex64
+        stems : (b, j, s, c, 2 * hop) float32
+            As a separator without fault would play them.
+        """
+        analysis, synthesis = self._windows[window]
+        frames = torch.stack([audio[..., at : at + self.n_fft] for at in starts], 1)
+        mix = torch.fft.rfft(frames.sum(2) * analysis)
+        m = len(synthesis)
+        return mix, frames[:, :, :-1, :, -m:] * (analysis[-m:] * synthesis)
+
+    def play(self, masks, mix, window=0):
+        """What masks (b, j, s, c, f) make of the mixture: (b, j, s, c, 2 * hop)."""
+        _, synthesis = self._windows[window]
+        frames = torch.fft.irfft(masks * mix[:, :, None], self.n_fft)
+        return frames[..., -len(synthesis) :] * synthesis
 
 
 def square(x):

@@ -7,10 +7,12 @@
 Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
 time another stretch of it at another speed, with other levels and colours, and half of the time
 with its stems shuffled among takes. A take depends on (seed, part, index) alone: the same number
-gives the same music anywhere.
+gives the same music anywhere. Training takes are of another taste than all others
+(`render/taste.py`), and were of that one in older pools.
 """
 
 import argparse
+import math
 import multiprocessing
 import os
 import time
@@ -22,12 +24,14 @@ from numba import njit
 from models import folders
 from models.library import PARTS, SAMPLERATE, Library
 from models.render import Renderer
+from models.render.taste import FIRST, TRAINING
 from stemd.spec import STEMS
 
 FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their mixture
 LEVEL = 0.1  # RMS of a mixture in training, before its own gain
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
-VOCALS, NOBODY = 0, 4
+VOCALS, OTHER, NOBODY = 0, 3, 4
+SWAY = 40  # samples to either side: half a semitone at five and a half turns a second
 
 
 class Takes:
@@ -39,10 +43,15 @@ class Takes:
         Holds take_*.npy, int16 (5, 2, n).
     remix : float
         How many clips have their stems from different takes.
+    calm : bool
+        Little is changed: the music as it was rendered, which is what is separated in the end.
+    sways : float
+        How often the pitch of `other` sways, where that hurts nothing: strings bend and horns
+        glide, not only voices.
     """
 
-    def __init__(self, folder, remix=0.5):
-        self.folder, self.remix = Path(folder), remix
+    def __init__(self, folder, remix=0.5, calm=False, sways=0.0):
+        self.folder, self.remix, self.calm, self.sways = Path(folder), remix, calm, sways
         self.refresh()
         if not self._paths:
             raise FileNotFoundError(f"{folder}: got no take_*.npy, expected rendered takes")
@@ -79,25 +88,29 @@ class Takes:
 
     def _clip(self, rng, n):
         remixed = rng.random() < self.remix
-        clip = self._cut(rng, n, range(N_TRACKS), draw_ratio(rng, 3) if rng.random() < 0.6 else 1.0)
+        speeds = 1 if self.calm else 3  # semitones
+        ratio = draw_ratio(rng, speeds) if rng.random() < 0.6 else 1.0
+        clip = self._cut(rng, n, range(N_TRACKS), ratio, remixed)
         if remixed:  # across songs: nothing fits, so only timbre can tell
             for s in range(4):
                 if rng.random() < 0.75:
-                    clip[s] = self._cut(rng, n, [s], draw_ratio(rng, 5 if s == VOCALS else 3))[0]
+                    clip[s] = self._sounding(
+                        rng, n, s, 5 if s == VOCALS and not self.calm else speeds
+                    )
             clip[NOBODY] = 0
         # What is in no stem was made of the stems as they are: they stay so.
         for s in () if clip[NOBODY].any() else range(4):
-            gain = 10 ** (rng.normal(0, 3) / 20)
-            if rng.random() < 0.12:
+            gain = 10 ** (rng.normal(0, 1.5 if self.calm else 3) / 20)
+            if rng.random() < (0.04 if self.calm else 0.08):
                 gain = 0.0
             if rng.random() < 0.3:
                 clip[s] = clip[s, ::-1]
             if rng.random() < 0.5:
                 gain = -gain
             clip[s] *= np.float32(gain)
-            for _ in range(int(rng.integers(3))):
+            for _ in range(0 if self.calm or not gain else int(rng.integers(3))):
                 filtered(clip[s], *draw_filter(rng))
-        if rng.random() < 0.08:  # one stem alone, or all but one
+        if rng.random() < (0.04 if self.calm else 0.08):  # one stem alone, or all but one
             s = int(rng.integers(4))
             if rng.random() < 0.5:
                 clip[[i for i in range(N_TRACKS) if i != s]] = 0
@@ -109,30 +122,51 @@ class Takes:
             clip = np.repeat(clip.mean(1, keepdims=True), 2, axis=1)
         return np.ascontiguousarray(clip * np.float32(10 ** (rng.normal(0, 6) / 20)))
 
-    def _cut(self, rng, n, tracks, ratio):
+    def _sounding(self, rng, n, s, semitones):
+        """Stem s of a random take, of one where it sounds if that is soon found: (2, n)."""
+        for _ in range(3):
+            (stem,) = self._cut(rng, n, [s], draw_ratio(rng, semitones), apart=True)
+            if np.abs(stem).max() > 0.05 * LEVEL:
+                break
+        return stem
+
+    def _cut(self, rng, n, tracks, ratio, apart=False):
         """A stretch of a random take, played `ratio` times as fast: (tracks, 2, n) float32.
 
-        Takes come loud and quiet; here all are equally loud, so that stems of several have the
-        balance that each has in its own mixture.
+        Takes come loud and quiet; here all are equally loud. Those with one stem are to those with
+        four, too: where stems go `apart`, into a mixture with others, they are as loud as in a full
+        one.
         """
         index = int(rng.integers(len(self)))
         take = self._take(index)
         if index not in self._levels:
             self._levels[index] = level_of(take)
-        length = min(take.shape[2], int(n * ratio) + 4)
+        length = min(take.shape[2], int(n * ratio) + 4 + (2 * SWAY if self.sways else 0))
         start = int(rng.integers(take.shape[2] - length + 1))
         out = np.zeros((len(tracks), 2, n), np.float32)
-        scale = LEVEL / self._levels[index] / 32768
+        level, n_stems = self._levels[index]
+        scale = LEVEL / level / 32768
+        if apart:
+            scale *= math.sqrt(n_stems / 4)
+        # What is in no stem was made of the stems as they are.
+        free = self.sways and (apart or not take[NOBODY, :, start : start + length].any())
         for row, track in zip(out, tracks, strict=True):
-            played(take[track, :, start : start + length], ratio, scale, row)
+            depth = turn = phase = 0.0
+            if free and track == OTHER and rng.random() < self.sways:
+                depth, phase = rng.uniform(5, SWAY), rng.uniform(0, 2 * math.pi)
+                turn = 2 * math.pi * rng.uniform(4, 7) / SAMPLERATE
+            played(take[track, :, start : start + length], ratio, scale, row, depth, turn, phase)
         return out
 
 
 def level_of(take, blocks=64, length=2048):
-    """RMS of a take's mixture in parts of 1, looked at here and there: (5, 2, n) int16."""
+    """RMS of a take's mixture in parts of 1, looked at here and there, and how many of its stems
+    sound: (5, 2, n) int16."""
     starts = np.linspace(0, max(take.shape[2] - length, 0), blocks).astype(int)
-    mix = np.stack([take[:, :, at : at + length].sum(0, dtype=np.float32) for at in starts])
-    return max(float(np.sqrt(np.square(mix / 32768).mean())), 1e-4)
+    parts = np.stack([take[:, :, at : at + length] for at in starts]).astype(np.float32) / 32768
+    level = max(float(np.sqrt(np.square(parts.sum(1)).mean())), 1e-4)
+    power = np.square(parts[:, :NOBODY]).mean((0, 2, 3))
+    return level, max(int((power > 1e-4 * level**2).sum()), 1)
 
 
 def draw_ratio(rng, semitones):
@@ -141,17 +175,20 @@ def draw_ratio(rng, semitones):
 
 
 @njit(cache=True, fastmath=True)
-def played(samples, ratio, scale, out):
+def played(samples, ratio, scale, out, depth=0.0, turn=0.0, phase=0.0):
     """Play samples `ratio` times as fast, by cubic interpolation; what is beyond the end stays.
 
     samples : (c, m) int16
     out : (c, n) float32
+    depth, turn, phase : how far reading sways, in samples to either side, and how: radians
 
     Good enough for learning: images and droop stay 30 dB down below 10 kHz.
     """
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
             place = i * ratio
+            if depth > 0:
+                place += depth * (1 + math.sin(turn * i + phase))
             j = int(place)
             if j + 2 >= samples.shape[1]:
                 break
@@ -206,7 +243,8 @@ def render(args, first, step):
     own = (
         [song for song in folders.songs(args.folder) if song.part != "test"] if args.folder else []
     )
-    renderer = Renderer(library, own if args.part == "train" else ())
+    training = args.part == "train"
+    renderer = Renderer(library, own if training else (), TRAINING if training else FIRST)
     part = PARTS.index(args.part)
     until = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     for index in range(first, args.count, step):

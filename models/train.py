@@ -4,10 +4,12 @@
     python -m models.train models/configs/live.toml --run ../runs/live --start ../runs/base/ema.pt
 
 A run is a list of stages; each says at which hop length, for how many steps and at which peak
-rate. `--minutes` squeezes the whole list into a time instead: the shares stay. A run folder holds
-`last.pt` (everything; the same command goes on from there), `ema.pt` (the weights to export),
-`log.csv` and `curve.png`. Step n hears the same clips on every machine that has the same pool, and
-a run that was stopped and resumed ends in the same weights as one that was not.
+rate, and may have a `remix` and `losses` of its own; one that is `calm` hears music nearly as it
+was rendered, like that which will be separated. `--minutes` squeezes the whole list into a time
+instead: the shares stay. A run folder holds `last.pt` (everything; the same command goes on from
+there), `ema.pt` (the weights to export), `log.csv` and `curve.png`. Step n hears the same clips on
+every machine that has the same pool, and a run that was stopped and resumed ends in the same
+weights as one that was not.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import torch
 from models import fused
 from models.library import SAMPLERATE
 from models.nets import BandNet, parameters
-from models.spectra import Statistics
+from models.spectra import Statistics, Tails
 from models.takes import Takes
 from stemd.spec import STEMS
 
@@ -40,7 +42,9 @@ DEFAULTS = {
     "seconds": 3.0,
     "windows": [],  # of which hop lengths frames are weighted, by lot; none: of the stage's own
     "warmup_s": 0.5,  # heard but not scored
+    "span": 1,  # steps through which a clip goes on; each worker makes all of it
     "remix": 0.5,  # share of clips whose stems come from different takes
+    "sways": 0.2,  # how often what is in `other` sways in pitch
     "optimiser": "muon",
     "rate": 2e-3,
     "decay": 0.6,  # last share of the run in which the rate falls
@@ -49,8 +53,9 @@ DEFAULTS = {
     "ema": 0.998,
     "blend": 0.0,  # share of the weights it starts from in the weights it ends in
     "losses": {"sdr": 0.1, "complex": 4.0, "magnitude": 2.0},
+    "played": 0,  # frames of a clip of which the loss `played` is taken, where it has a weight
     "validate_every": 200,
-    "bfloat16": True,  # products in bfloat16, on processors that have them
+    "bfloat16": True,  # products in bfloat16, on processors that are quick at them
     "cuda": {},  # what is different on a GPU
 }
 
@@ -98,17 +103,25 @@ def in_segments(error, energy, mixture):
     return 10 * torch.log10((error + floor) / (energy + floor))
 
 
-def run_batch(net, batch, states, warmup, every, low=False):
-    """Forward pass of one batch; `low`: with the walks and bfloat16 of models.fused.
+def played_sdr(ours, stems):
+    """The SDR term of what is played of some frames; ours, stems (b, j, s, c, m)."""
+    over = (1, 3, 4)
+    error, power = (ours - stems).square().sum(over), stems.square().sum(over)
+    floor = TAU * stems.sum(2).square().sum((1, 2, 3))[:, None] + 1e-9
+    return (10 * torch.log10((error + floor) / (power + floor))).mean()
+
+
+def run_batch(net, batch, states, warmup, every, low=None):
+    """Forward pass of one batch; `low`: with the walks of models.fused and products of this type.
 
     Returns the losses, the SDR of each clip and stem (b, s), and the states it ends in.
     """
-    power, energy, cross, phase = batch
+    power, energy, cross, phase, *played = batch
     scored = slice(phase + warmup, None, every)
     with torch.no_grad():
         logs, level = net.normalise(power, states["level"])
     if low:
-        masks, following = fused.bands(net, logs, states, scored)
+        masks, following = fused.bands(net, logs, states, scored, low)
     else:
         with torch.autocast("cuda", torch.bfloat16, enabled=power.is_cuda):
             masks, following = net.bands(logs, states, scored)
@@ -116,7 +129,12 @@ def run_batch(net, batch, states, warmup, every, low=False):
     mixture = mixture / (power[:, :, :2].mean((1, 2, 3))[:, None, None, None] + 1e-9)
     skip = warmup // every
     energy, cross = (x[:, skip:].float() for x in (energy, cross))
-    parts, sdr = losses(masks.float(), energy, cross, mixture)
+    masks = masks.float()
+    parts, sdr = losses(masks, energy, cross, mixture)
+    if played:
+        tails, frames, window, mix, stems = played
+        bins = masks[:, frames].permute(0, 1, 3, 4, 2) @ net.weight_bins
+        parts["played"] = played_sdr(tails.play(bins, mix, window), stems)
     return parts, sdr, {"level": level, **following}
 
 
@@ -124,25 +142,68 @@ def run_batch(net, batch, states, warmup, every, low=False):
 
 
 class Clips(torch.utils.data.Dataset):
-    """Item n is what step n hears."""
+    """Item n is what step n hears.
 
-    def __init__(self, takes, statistics, n_frames, settings, on_device):
+    A clip goes on for `span` steps, so that states come to hold what a stream has been for longer
+    than one step. Rows of a batch begin at different steps; at the first steps of a stage some have
+    the states of other music.
+    """
+
+    def __init__(self, takes, statistics, n_frames, settings, on_device, warmup=0, tails=None):
         self.takes, self.statistics, self.n_frames = takes, statistics, n_frames
         self.settings, self.on_device = settings, on_device
+        self.warmup, self.tails = warmup, tails
+        self._rows = {}  # row: (turn, the whole clip), where clips go on
 
     def __len__(self):
         return 10**9
 
     def __getitem__(self, step):
-        rng = np.random.default_rng((self.settings["seed"], step))
-        phase = int(rng.integers(self.statistics.every))
-        window = int(rng.integers(len(self.statistics.windows)))
-        n = self.statistics.samples(self.n_frames)
-        audio = torch.from_numpy(self.takes.batch(rng, self.settings["batch"], n))
+        s, statistics = self.settings, self.statistics
+        rng = np.random.default_rng((s["seed"], 5, step // s["span"]))
+        phase = int(rng.integers(statistics.every))
+        window = int(rng.integers(len(statistics.windows)))
+        audio = torch.from_numpy(np.stack([self._row(step, i) for i in range(s["batch"])]))
+        frames = self._frames(rng, phase) if self.tails else None
         if self.on_device:  # the GPU is quicker at transforms than at waiting for them
-            return audio.half(), phase, window
+            return audio.half(), phase, window, frames
         torch.set_num_threads(1)
-        return pack(self.statistics(audio, phase, window), phase)
+        return make_batch(statistics, self.tails, audio, phase, window, self.warmup, frames)
+
+    def _frames(self, rng, phase):
+        """Some of the scored frames, (j,)."""
+        n = len(range(phase + self.warmup, self.n_frames, self.statistics.every))
+        return np.sort(rng.permutation(n)[: self.settings["played"]])
+
+    def _row(self, step, row):
+        """What row `row` hears in a step: (5, 2, n) float32."""
+        span = self.settings["span"]
+        turn, part = divmod(step + row % span, span)
+        piece, n = (
+            self.n_frames * self.statistics.hop_length,
+            self.statistics.samples(self.n_frames),
+        )
+        kept, clip = self._rows.get(row, (None, None))
+        if kept != turn:
+            rng = np.random.default_rng((self.settings["seed"], 6, row, turn))
+            (clip,) = self.takes.batch(rng, 1, (span - 1) * piece + n)
+            if span > 1:
+                self._rows[row] = turn, clip
+        return clip[..., part * piece : part * piece + n]
+
+
+def begins(step, batch, span):
+    """Which rows of a step begin a clip, (batch,) bool."""
+    return (step + np.arange(batch) % span) % span == 0
+
+
+def make_batch(statistics, tails, audio, phase, window, warmup, frames):
+    """What `run_batch` takes; `frames`: scored ones of which `played` is taken, or None."""
+    batch = pack(statistics(audio, phase, window), phase)
+    if frames is None:
+        return batch
+    starts = (phase + warmup + statistics.every * frames) * statistics.hop_length
+    return *batch, tails, torch.as_tensor(frames), window, *tails(audio, starts, window)
 
 
 def pack(numbers, phase):
@@ -154,8 +215,8 @@ def pack(numbers, phase):
 def fixed_batches(takes, statistics, n_frames, batch):
     """All takes of a pool from their start, nothing augmented."""
     n = statistics.samples(n_frames)
-    for first in range(0, len(takes) - batch + 1, batch):
-        audio = np.stack([takes.plain(i, n) for i in range(first, first + batch)])
+    for first in range(0, len(takes), batch):
+        audio = np.stack([takes.plain(i, n) for i in range(first, min(first + batch, len(takes)))])
         yield pack(statistics(torch.from_numpy(audio), 0), 0)
 
 
@@ -174,7 +235,9 @@ class Run:
         self.average = BandNet(hop, **settings["net"]).to(device)
         self.average.load_state_dict(self.net.state_dict())
         self.average.eval()
-        self.low = settings["bfloat16"] and device.type == "cpu" and fused.quick()
+        self.low = None
+        if device.type == "cpu":
+            self.low = torch.bfloat16 if settings["bfloat16"] and fused.quick() else torch.float32
         self.optimisers = self._optimisers()
         self.step, self.minutes, self.seconds, self.history = 0, 0.0, 0.0, []
         self.ends, self.origin = None, None
@@ -198,18 +261,24 @@ class Run:
     def learn(self, batch, stage, warmup, every, progress):
         """One step; returns the loss and its parts."""
         s, draw = self.settings, np.random.default_rng((self.settings["seed"], 7, self.step))
-        # Half of the clips start in silence, half in the state some other clip ended in: a stream
-        # runs for days and seldom starts.
+        # Half of the clips that begin start in silence, half in the state some other clip ended in:
+        # a stream runs for days and seldom starts. The others go on.
         states = self.net.zero_state(s["batch"], self.device)
         if self.ends is not None:
-            carried = torch.from_numpy(draw.permutation(s["batch"])[: s["batch"] // 2])
+            begin = begins(self.step, s["batch"], s["span"])
+            first, source = np.flatnonzero(begin), np.arange(s["batch"])
+            carried = draw.permutation(first)[: len(first) // 2]
+            source[carried] = draw.permutation(s["batch"])[: len(carried)]
+            rows = np.union1d(np.flatnonzero(~begin), carried)
+            to, of = (torch.from_numpy(x).to(self.device) for x in (rows, source[rows]))
             for name, state in states.items():
-                state[: len(carried)] = self.ends[name][carried.to(self.device)]
+                state[to] = self.ends[name][of]
             if draw.random() < 0.5:
-                states["level"][:] = 0
+                states["level"][torch.from_numpy(carried).to(self.device)] = 0
         parts, sdr, ends = run_batch(self.net, batch, states, warmup, every, self.low)
         self.ends = {name: state.detach().float().clone() for name, state in ends.items()}
-        loss = sum(weight * parts[name] for name, weight in s["losses"].items())
+        losses = stage.get("losses", s["losses"])
+        loss = sum(weight * parts[name] for name, weight in losses.items())
         if not torch.isfinite(loss):
             self.ends = None  # or every step after this one would carry it on
         for optimiser in self.optimisers:
@@ -318,6 +387,12 @@ def keep_memory():
     mallopt(arena_max, 1)
 
 
+def prepare_worker(_):
+    """What `train` does for its own process, in one that makes clips."""
+    keep_memory()
+    torch.set_flush_denormal(True)
+
+
 def train(settings, pool, folder, start=None, minutes=None, threads=0, workers=1, device=None):
     """Train or resume one run; returns the path of the averaged weights.
 
@@ -344,10 +419,9 @@ def train(settings, pool, folder, start=None, minutes=None, threads=0, workers=1
     run.resume()
     (run.folder / "settings.json").write_text(json.dumps(settings, indent=1))
     total = sum(stage["steps"] for stage in settings["stages"])
-    pools = {"train": Takes(Path(pool) / "train", settings["remix"])}
-    pools["validation"] = Takes(Path(pool) / "validation")
+    pools = {"train": Path(pool) / "train", "validation": Path(pool) / "validation"}
     if (Path(pool) / "songs").exists():
-        pools["songs"] = Takes(Path(pool) / "songs")
+        pools["songs"] = Path(pool) / "songs"
 
     with open(run.folder / "log.csv", "a", newline="", buffering=1) as journal:
         log = csv.writer(journal)
@@ -370,15 +444,20 @@ def train(settings, pool, folder, start=None, minutes=None, threads=0, workers=1
 def _stage(run, stage, pools, progress, ended, log, workers):
     s, hop = run.settings, stage["hop_length"]
     every = max(1, 1024 // hop)
-    n_frames = int(s["seconds"] * SAMPLERATE / hop)
+    n_frames = int(s["seconds"] * SAMPLERATE / hop) // every * every
     warmup = int(s["warmup_s"] * SAMPLERATE / hop) // every * every
     cuda = run.device.type == "cuda"
+    windows = s["windows"] or (hop,)
     drawn, there = (
-        Statistics(BandNet.n_fft, hop, every, device, s["windows"] or (hop,))
-        for device in ("cpu", run.device)
+        Statistics(BandNet.n_fft, hop, every, device, windows) for device in ("cpu", run.device)
     )
-    here = Statistics(BandNet.n_fft, hop, every)
-    clips = Clips(pools["train"], drawn, n_frames, s, cuda)
+    tails = Tails(BandNet.n_fft, windows, run.device) if s["played"] else None
+    # Frames far apart are looked at through a window that will be played.
+    here = Statistics(BandNet.n_fft, hop, every, windows=windows[-1:])
+    calm = stage.get("calm", False)
+    sways = 0.0 if calm else s["sways"]
+    takes = Takes(pools["train"], stage.get("remix", s["remix"]), calm, sways)
+    clips = Clips(takes, drawn, n_frames, s, cuda, warmup, tails)
     loader = torch.utils.data.DataLoader(
         clips,
         sampler=range(run.step, len(clips)),
@@ -386,19 +465,20 @@ def _stage(run, stage, pools, progress, ended, log, workers):
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=prepare_worker if workers else None,
         pin_memory=cuda,
     )
     heard = {
-        name: list(fixed_batches(takes, here, int(8 * SAMPLERATE / hop), 8))
-        for name, takes in pools.items()
+        name: list(fixed_batches(Takes(folder), here, int(8 * SAMPLERATE / hop), 8))
+        for name, folder in pools.items()
         if name != "train"
     }
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     for batch in loader:
         if cuda:
-            audio, phase, window = batch
+            audio, phase, window, frames = batch
             audio = audio.to(run.device, non_blocking=True).float()
-            batch = (*there(audio, phase, window), phase)
+            batch = make_batch(there, tails, audio, phase, window, warmup, frames)
         row, rate = run.learn(batch, stage, warmup, every, progress())
         run.seconds += s["batch"] * s["seconds"]
         recent.append(row)

@@ -18,6 +18,7 @@ from models.render.filters import (
     lowpass,
 )
 from models.render.score import DEAF
+from models.render.taste import FIRST
 
 REVERB = {"vocals": 0.65, "drums": 0.35, "bass": 0.06, "other": 0.5}
 DELAY = {"vocals": 0.25, "drums": 0.04, "bass": 0.01, "other": 0.15}
@@ -25,11 +26,11 @@ SQUEEZE = {"vocals": 0.6, "drums": 0.4, "bass": 0.45, "other": 0.2}
 DRIVE = {"vocals": 0.12, "drums": 0.2, "bass": 0.3, "other": 0.15}
 
 
-def channel(rng, stem, audio, plan=None, told=DEAF):
+def channel(rng, stem, audio, plan=None, told=DEAF, taste=FIRST):
     """A channel strip over (2, n), in the order of a desk; returns a new array."""
     audio = equalise(rng, stem, audio)
     if rng.random() < SQUEEZE[stem]:
-        audio = compress(rng, audio)
+        audio = compress(rng, audio, taste.heard)
     if rng.random() < DRIVE[stem]:
         audio = saturate(rng, audio)
     if rng.random() < (0.15 if stem == "other" else 0.03):
@@ -72,9 +73,15 @@ def squeeze(level, threshold, ratio, attack_s, release_s):
     return over ** np.float32(1 / ratio - 1)
 
 
-def compress(rng, audio):
+def compress(rng, audio, heard=False):
+    """`heard`: the threshold goes by what sounds, for the silence of a sparse part has none."""
     level = level_of(audio)
-    threshold = np.quantile(level[::64], rng.uniform(0.6, 0.98)) + 1e-6
+    seen, share = level[::64], rng.uniform(0.6, 0.98)
+    if heard:
+        seen, share = seen[seen > 0.01 * seen.max(initial=0)], share - 0.2
+        if not seen.size:
+            return audio
+    threshold = np.quantile(seen, share) + 1e-6
     attack_s, release_s = log_uniform(rng, 0.001, 0.04), log_uniform(rng, 0.04, 0.4)
     return audio * squeeze(level, threshold, log_uniform(rng, 1.5, 10), attack_s, release_s)
 

@@ -23,6 +23,7 @@ from models.render.audio import (
 from models.render.grammar import nearest, voicing
 from models.render.melody import tune
 from models.render.score import DEAF
+from models.render.taste import FIRST
 
 # Sixteenths of a bar where chords fall; - holds.
 COMPS = (
@@ -65,8 +66,8 @@ LONG = ("string", "violin", "cello", "bagpipe", "sax", "oboe", "clarinet", "flut
 class Harmonist:
     """Plays the rest of the band from one library."""
 
-    def __init__(self, library):
-        self.library = library
+    def __init__(self, library, taste=FIRST):
+        self.library, self.taste = library, taste
         other = [e for e in library.entries if e["stem"] == "other"]
         self.groups = instruments.groups_of(other)
         self.textures = [e for e in other if e["kind"] == "one-shot" and e["pitch"] is None]
@@ -90,7 +91,7 @@ class Harmonist:
             if level < 1e-4:
                 continue
             layer *= gain(rng.uniform(-9, 0) if i else 0.0) / np.float32(level)
-            out += desk.channel(rng, "other", layer, plan, played)
+            out += desk.channel(rng, "other", layer, plan, played, self.taste)
             told.join(played)
         return out
 
@@ -232,7 +233,12 @@ class Harmonist:
         else:
             voice = instruments.patch(rng, "lead")
         out = np.zeros((2, n), np.float32)
-        centre = float(np.clip(rng.normal(70, 7), voice.low + 5, voice.high - 5))
+        taste, middle = self.taste, 70
+        if manner == "riff" and taste.low_lines and rng.random() < taste.low_lines:
+            middle = 46
+        centre = float(np.clip(rng.normal(middle, 7), voice.low + 5, voice.high - 5))
+        slides = voice.name.startswith("synth") and taste.glides and rng.random() < taste.glides
+        previous = {}  # of each voice
         legato = rng.choice((0.5, 0.9, 1.1))
         second = int(rng.choice((0, 0, 0, 12, -12, 7)))
         for note in tune(rng, plan, centre, active, voice.low, voice.high):
@@ -241,10 +247,13 @@ class Harmonist:
             voices = [(note.pitch, note.velocity)]
             if second:
                 voices.append((note.pitch + second, note.velocity * 0.7))
-            for pitch, velocity in voices:
-                audio = voice.play(pitch, last, velocity)
+            for k, (pitch, velocity) in enumerate(voices):
+                extra = {"glide_from": previous[k]} if slides and k in previous else {}
+                audio = voice.play(pitch, last, velocity, **extra)
+                previous[k] = pitch
                 add(out, at, stereo(audio))
-                told.note(at, audio, voice.heard.pitches, velocity)
+                settles_s = voice.heard.settles_s if extra else 0.0
+                told.note(at, audio, voice.heard.pitches, velocity, settles_s)
         if rng.random() < 0.25:
             out = self._amplified(rng, out.mean(0, keepdims=True), rng.uniform(2, 30))
         return stereo(out)

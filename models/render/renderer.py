@@ -11,14 +11,17 @@ from models.render.bass import Bassist
 from models.render.drums import Drummer
 from models.render.grammar import STYLES, draw_plan
 from models.render.harmony import Harmonist
+from models.render.kits import draw_kit
 from models.render.score import DEAF, Part, written
+from models.render.taste import FIRST
 from models.render.voices import Vocalist
+from models.render.wild import wild_kit
 from stemd.spec import STEMS
 
 # Who plays: the chance of each number of absent stems, and how likely each stem is to be the one.
 ABSENT = (0.68, 0.18, 0.08, 0.06)
 MISSED = {"vocals": 0.4, "drums": 0.22, "bass": 0.25, "other": 0.13}
-LEVELS_DB = {"vocals": (0, 3.5), "drums": (0, 3.5), "bass": (-1, 3.5), "other": (-2, 4)}
+LEVELS_DB = {"vocals": (0, 3.5), "drums": (0, 3.5), "bass": (-1, 3.5)}
 SONG_SHARE = 0.28  # takes that stand on a real song
 OWN_SHARE = 0.7  # of those, when there are songs of the user's own
 LOOSE_SHARE = 0.08  # takes whose stems know nothing of each other: key and beat are no law
@@ -32,16 +35,17 @@ class Renderer:
     library : Library
     songs : sequence of folders.Song
         Multitrack songs of the user's own, to be rendered beside the pack.
+    taste : taste.Taste
     """
 
-    def __init__(self, library, songs=()):
-        self.library = library
+    def __init__(self, library, songs=(), taste=FIRST):
+        self.library, self.taste = library, taste
         self.own = list(songs)
         self.songs = sections.pack_songs(library)
-        self.vocalist = Vocalist(library)
+        self.vocalist = Vocalist(library, taste)
         self.drummer = Drummer(library)
         self.bassist = Bassist(library)
-        self.harmonist = Harmonist(library)
+        self.harmonist = Harmonist(library, taste)
 
     def take(self, rng, n):
         """One take.
@@ -177,20 +181,22 @@ class Renderer:
             return self.harmonist.play(rng, plan, n, acoustic, told), []
         if stem == "bass":
             audio = self.bassist.play(rng, plan, n, acoustic, told)
-            return desk.channel(rng, stem, audio, plan, told), []
+            return desk.channel(rng, stem, audio, plan, told, self.taste), []
+        if self.taste.wild_kits:
+            wild = rng.random() < self.taste.wild_kits
+            self.drummer.kit = wild_kit if wild else draw_kit
         audio, kicks = self.drummer.play(rng, plan, n, acoustic, told)
-        return desk.channel(rng, stem, audio, plan, told), kicks
+        return desk.channel(rng, stem, audio, plan, told, self.taste), kicks
 
-    @staticmethod
-    def _levelled(rng, stem, audio):
+    def _levelled(self, rng, stem, audio):
         """At the level of its place in a mix; silence stays silent."""
         audio = fit(audio, audio.shape[1])
         level = np.sqrt(power(audio))
         if level < 1e-5:
             return np.zeros_like(audio)
-        mean, spread = LEVELS_DB[stem]
+        mean, spread = self.taste.other_db if stem == "other" else LEVELS_DB[stem]
         db = np.clip(rng.normal(mean, spread), mean - 9, mean + 8)
-        if stem == "other" and rng.random() < 0.12:
+        if stem == "other" and rng.random() < self.taste.faint_other:
             db -= rng.uniform(8, 18)
         return audio * gain(db) / np.float32(level)
 

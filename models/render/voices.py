@@ -23,6 +23,7 @@ from models.render.grammar import ladder, voicing
 from models.render.melody import tune
 from models.render.psola import STEP
 from models.render.score import DEAF
+from models.render.taste import FIRST
 
 MANNERS = {  # of the leading voice
     "phrases": 0.36,
@@ -41,8 +42,8 @@ QUIET = 1e-5  # -50 dB of power: below it, a recorded stretch counts as silence
 class Vocalist:
     """Sings and talks over a plan with the voices of one library."""
 
-    def __init__(self, library):
-        self.library = library
+    def __init__(self, library, taste=FIRST):
+        self.library, self.taste = library, taste
         voices = [e for e in library.entries if e["stem"] == "vocals"]
         self.song = [e for e in voices if e["kind"] == "song-stem"]
         self.phrases = [e for e in voices if e["kind"] == "phrase"]
@@ -63,15 +64,16 @@ class Vocalist:
         lead = self._lead(rng, manner, plan, n, active, told)
         if rng.random() < 0.12:
             lead = self._double(rng, lead)
-        out = desk.channel(rng, "vocals", lead, plan, told)
+        out = desk.channel(rng, "vocals", lead, plan, told, self.taste)
         level = np.sqrt(power(out)) + 1e-6
         if rng.random() < 0.15 and self.vowels:
-            choir = desk.channel(rng, "vocals", self._choir(rng, plan, n, active), plan)
+            choir = self._choir(rng, plan, n, active)
+            choir = desk.channel(rng, "vocals", choir, plan, taste=self.taste)
             out += choir * gain(rng.uniform(-16, -3)) * level / (np.sqrt(power(choir)) + 1e-6)
             _uncharted(told)
         if rng.random() < 0.15 and (self.shots or self.phrases):
             calls = self._shouts(rng, plan, n, plan.active(rng, 0.2, 0.7), sparse=True)
-            calls = desk.channel(rng, "vocals", calls, plan)
+            calls = desk.channel(rng, "vocals", calls, plan, taste=self.taste)
             out += calls * gain(rng.uniform(-14, 0)) * level / (np.sqrt(power(calls)) + 1e-6)
             _uncharted(told)
         return out
@@ -133,6 +135,8 @@ class Vocalist:
             if which not in made:
                 made[which] = self._phrase(rng, few[which], plan, formant, tight, voices, told)
             sung, contour = made[which]
+            if self.taste.upbeats and rng.random() < self.taste.upbeats:
+                at -= int(plan.beat_length * pick(rng, (0.25, 0.5, 1.0)))
             add(out, at, sung)
             told.contour(at, contour)
             bars = sung.shape[1] / plan.beat_length / plan.meter
@@ -149,7 +153,7 @@ class Vocalist:
             speed = plan.bpm / entry["bpm"]
             speed = 2 ** (np.log2(speed) - round(np.log2(speed)))
             speed = speed if 0.75 < speed < 1.35 else 1.0
-        natural = rng.random() < 0.3 and abs(shift) < 5
+        natural = rng.random() < self.taste.natural and abs(shift) < 5
         if natural and len(voices) == 1:
             ratio = 2 ** (shift / 12)
             return stereo(repitch(x[None], ratio)), _natural(told, x, ratio)
@@ -185,7 +189,7 @@ class Vocalist:
         else:  # what is left of a silent track is the floor of its codec, not a voice
             return np.zeros((2, n), np.float32)
         # Only one voice at a time can be taken apart.
-        if rng.random() < 0.4 or "backing" in entry["instrument"]:
+        if rng.random() < self.taste.natural_song or "backing" in entry["instrument"]:
             return _round(stereo(repitch(audio, ratio)), n)
         voice = psola.analyse(audio.mean(0))
         where = np.arange(audio.shape[1] // STEP) * float(STEP)

@@ -165,8 +165,8 @@ def test_songs_of_the_training_part_and_no_other_enter_the_pool(tiny, tmp_path, 
     heard = []
 
     class Listening(takes.Renderer):
-        def __init__(self, library, songs=()):
-            super().__init__(library, songs)
+        def __init__(self, library, songs=(), *rest):
+            super().__init__(library, songs, *rest)
             heard.extend(song.name for song in songs)
 
     monkeypatch.setattr(takes, "Renderer", Listening)

@@ -32,9 +32,10 @@ def noise(b, t):
     )
 
 
+@pytest.mark.parametrize("placed", [False, True])
 @pytest.mark.parametrize("hop_length", HOPS)
-def test_steps_equal_the_whole_sequence(hop_length):
-    net, mix = random_net(hop_length), noise(2, 30)
+def test_steps_equal_the_whole_sequence(hop_length, placed):
+    net, mix = random_net(hop_length, placed=placed), noise(2, 30)
     with torch.no_grad():
         whole, last = net(mix)
         state = net.zero_state(2)
@@ -105,10 +106,11 @@ def test_scans_are_the_loop_they_replace_and_have_its_gradient(kind, n_frames):
     assert torch.autograd.gradcheck(kind.apply, (keep, new, start))
 
 
-def test_multiplications_are_those_torch_counts():
+@pytest.mark.parametrize("placed", [False, True])
+def test_multiplications_are_those_torch_counts(placed):
     from torch.utils.flop_counter import FlopCounterMode
 
-    net = random_net(256, channels=16)
+    net = random_net(256, channels=16, placed=placed)
     logs, state = torch.zeros(1, 1, 4, nets.N_BANDS), net.zero_state(1)
     with FlopCounterMode(display=False) as counted:
         net.bands(logs, state)

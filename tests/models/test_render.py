@@ -25,6 +25,7 @@ from models.render import (
     voices,
     wild,
 )
+from models.render.taste import TRAINING
 from stemd.spec import STEMS
 from tests.models import tinypack
 
@@ -72,6 +73,31 @@ def test_the_same_seed_gives_the_same_take_whatever_came_before(libraries, rende
         np.testing.assert_array_equal(fresh.take(rng(7, i), N), takes[i])
         np.testing.assert_array_equal(renderer.take(rng(7, i), N), takes[i])
     assert not np.array_equal(takes[3], takes[4])
+
+
+def test_another_taste_makes_other_music(libraries, takes):
+    trained = Renderer(libraries["train"], taste=TRAINING)
+    others = [trained.take(rng(7, i), N) for i in range(24)]
+    assert not all(np.array_equal(one, two) for one, two in zip(takes, others, strict=False))
+    for take in others:
+        assert np.isfinite(take).all()
+        assert np.abs(take).max() < 2
+    again = Renderer(libraries["train"], taste=TRAINING).take(rng(7, 11), N)
+    np.testing.assert_array_equal(again, others[11])
+
+
+def test_compressors_that_go_by_what_sounds_leave_the_floor_between_notes_down():
+    """Of a part that is silent most of the time, with a noise 60 dB under its notes."""
+    audio = np.zeros((2, 4 * SAMPLERATE), np.float32)
+    t = np.arange(SAMPLERATE // 4) / SAMPLERATE
+    audio[:, SAMPLERATE : SAMPLERATE + t.size] = 0.5 * np.sin(2 * np.pi * 220 * t)
+    floor = slice(2 * SAMPLERATE, SAMPLERATE * 9 // 4)
+    audio[:, floor] = 5e-4 * rng(1).standard_normal((2, t.size))
+    for i in range(20):
+        squeezed = desk.compress(rng(i), audio, heard=True)
+        note = squeezed[:, SAMPLERATE * 9 // 8 : SAMPLERATE * 5 // 4]
+        assert db(note) - db(squeezed[:, floor]) > 35
+    assert not desk.compress(rng(0), np.zeros_like(audio), heard=True).any()
 
 
 @pytest.mark.parametrize("part", ["validation", "test", "songs"])

@@ -36,6 +36,28 @@ def test_a_wider_net_computes_the_same_and_learns_apart():
     assert (one - other).abs().max() > 0.1 * one.abs().max()
 
 
+def test_a_net_with_a_matrix_for_each_place_computes_the_same_and_is_revived(tmp_path):
+    small = random_net(256)
+    weights, sizes = revive.with_places(small.state_dict(), small.sizes)
+    apart = BandNet(256, **sizes).eval()
+    apart.load_state_dict(weights)
+    mix = torch.from_numpy(noise_frames(20, 2, 1025)).transpose(0, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(apart(mix)[0], small(mix)[0], atol=1e-4, rtol=0)
+        for p in (apart.embed.weight, apart.head_out.weight, apart.head_out.bias):
+            p.add_(0.1 * torch.randn_like(p))  # and now each is itself
+    (tmp_path / "run").mkdir()
+    facts = {"hop_length": 256, "net": sizes, "steps": 0, "seed": 1, "date": "", "stages": []}
+    torch.save({"net": apart.state_dict(), "facts": facts}, tmp_path / "run" / "ema.pt")
+    path = tmp_path / "apart_live.onnx"
+    assert export.export(tmp_path / "run", path)[0] < 1e-4
+    weights, sizes, hop = revive.released(path)
+    assert sizes == apart.sizes
+    again = BandNet(hop, **sizes).eval()
+    again.load_state_dict(weights)
+    assert revive.check(path, again) < 1e-4
+
+
 def test_a_net_cannot_shrink():
     small = random_net(512)
     with pytest.raises(ValueError, match="got 12 channels"):

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 for needed in ("scipy", "soxr", "soundfile"):
     pytest.importorskip(needed)
 
-from models import spectra, takes, train  # noqa: E402
+from models import spectra, takes, train, validate  # noqa: E402
 from models.nets import BandNet  # noqa: E402
 
 TINY = {"channels": 8, "blocks": 1, "tokens": 8, "whole": 16, "reduced": 1}
@@ -131,6 +131,67 @@ def test_stems_of_a_loud_take_and_a_quiet_one_come_equally_loud(tmp_path):
     np.testing.assert_allclose(heard, takes.LEVEL, rtol=0.05)
 
 
+def test_a_stem_that_was_alone_comes_as_loud_as_one_of_four(tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, 2, 44100)).astype(np.float32)
+    noise[4] = 0
+    takes.write(tmp_path, 0, noise)
+    noise[1:] = 0
+    takes.write(tmp_path, 1, noise)
+    both = takes.Takes(tmp_path)
+    rng = np.random.default_rng(1)
+    heard = [both._cut(rng, 40000, [0], 1.0, apart=True).std() for _ in range(8)]
+    assert {level[1] for level in both._levels.values()} == {1, 4}
+    np.testing.assert_allclose(heard, takes.LEVEL / 2, rtol=0.05)
+
+
+def test_in_place_of_a_silent_stem_another_is_looked_for(tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, 2, 44100)).astype(np.float32)
+    takes.write(tmp_path, 0, noise)
+    noise[2] = 0
+    takes.write(tmp_path, 1, noise)
+    both, rng = takes.Takes(tmp_path), np.random.default_rng(2)
+    silent = [not both._sounding(rng, 20000, 2, 3).any() for _ in range(100)]
+    assert 2 < sum(silent) < 30  # one in eight, where one in two has none
+
+
+def test_what_sways_goes_up_and_down_and_comes_back():
+    n = 44100
+    tone = 8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * n) / n)
+    out = np.zeros((2, n), np.float32)
+    turn = 2 * np.pi * 5 / n
+    takes.played(np.stack([tone, tone]).astype(np.int16), 1.0, 1 / 8000, out, 30.0, turn, 1.0)
+    t = np.arange(n)
+    expected = np.sin(2 * np.pi * 1000 * (t + 30 * (1 + np.sin(turn * t + 1))) / n)
+    np.testing.assert_allclose(out[0], expected, atol=2e-3)
+
+
+def test_only_other_sways_and_only_where_asked(tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, 2, 44100)).astype(np.float32)
+    noise[4] = 0
+    takes.write(tmp_path, 0, noise)
+    cuts = [
+        takes.Takes(tmp_path, sways=sways)._cut(np.random.default_rng(5), 44000, range(5), 1.0)
+        for sways in (1e-9, 1.0)  # the first reserves the room, and sways never
+    ]
+    same = [np.array_equal(one, other) for one, other in zip(*cuts, strict=True)]
+    assert same == [True, True, True, False, True]
+
+
+def test_a_calm_clip_is_the_music_as_it_was(tmp_path):
+    """But for its level, its sides, the signs of its stems, and a semitone."""
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, 2, 44100)).astype(np.float32)
+    noise[4] = 0
+    takes.write(tmp_path, 0, noise)
+    spreads = {}
+    for calm in (True, False):
+        pool = takes.Takes(tmp_path, 0.0, calm)
+        clips = [pool.batch(np.random.default_rng(i), 1, 20000)[0, :4] for i in range(60)]
+        levels = np.array([clip.std((1, 2)) for clip in clips])
+        levels = levels[(levels > 0).all(1)]
+        spreads[calm] = (20 * np.log10(levels)).std(1).mean()
+    assert spreads[True] < 2 < spreads[False]
+
+
 def test_a_tone_played_faster_is_a_higher_tone():
     n = 44100
     tone = 8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * n) / n)
@@ -162,7 +223,7 @@ def settings(steps):
     stages.append({"hop_length": 512, "steps": steps // 3})
     return train.DEFAULTS | {
         "net": TINY, "batch": 4, "seconds": 0.6, "warmup_s": 0.1, "stages": stages,
-        "optimiser": "adamw", "validate_every": 10**6, "rate": 5e-3, "seed": 3,
+        "optimiser": "adamw", "validate_every": 10**6, "rate": 5e-3, "seed": 3, "span": 2,
     }  # fmt: skip
 
 
@@ -196,6 +257,81 @@ def test_a_run_learns_and_ends_the_same_when_it_was_interrupted(pool, tmp_path, 
         torch.testing.assert_close(weights(resumed)[name], value, atol=1e-5, rtol=1e-4)
 
 
+def test_what_masks_play_is_what_the_separator_plays():
+    """With one frame a hop apart, added up; and stems are what true masks would make of them."""
+    rng = np.random.default_rng(2)
+    hop, n = 256, 2048 + 9 * 256
+    audio = torch.from_numpy(rng.standard_normal((1, 5, 2, n)).astype(np.float32))
+    tails = spectra.Tails(2048, (512, hop))
+    mix, stems = tails(audio, [i * hop for i in range(10)], window=1)
+    assert mix.shape == (1, 10, 2, 1025)
+    assert stems.shape == (1, 10, 4, 2, 2 * hop)
+
+    def added(frames):
+        out = torch.zeros(*frames.shape[2:4], 11 * hop)
+        for i in range(10):
+            out[..., i * hop : (i + 2) * hop] += frames[0, i]
+        return out[..., hop:-hop]  # where two frames overlap
+
+    first = 2048 - hop
+    torch.testing.assert_close(
+        added(stems), audio[0, :4, :, first : first + 9 * hop], atol=1e-4, rtol=0
+    )
+    masks = torch.full((1, 10, 4, 2, 1025), 0.25)
+    played = added(tails.play(masks, mix, window=1))
+    expected = 0.25 * audio[0].sum(0)[:, first : first + 9 * hop]
+    torch.testing.assert_close(played[0], expected, atol=1e-4, rtol=0)
+
+
+def test_the_played_term_learns(pool, tmp_path):
+    s = settings(30) | {"played": 6, "losses": {"played": 1.0}, "windows": [256, 512]}
+    train.train(s, pool, tmp_path / "run", threads=1, workers=0, device="cpu")
+    history = torch.load(tmp_path / "run" / "last.pt")["history"]
+    untrained = BandNet(512, **TINY)
+    numbers = spectra.Statistics(2048, 512, 2)
+    heard = list(train.fixed_batches(takes.Takes(pool / "validation"), numbers, 80, 8))
+    before = train.validate(untrained, heard, 2, torch.device("cpu"))
+    assert history[-1][-2] > before[-2] + 0.3  # mean SDR, dB
+
+
+def test_clips_go_on_from_step_to_step(pool):
+    """What follows is what would have followed, sample for sample, and hop for hop."""
+    numbers = spectra.Statistics(2048, 512, 2)
+    s, n_frames = settings(6) | {"span": 4}, 20
+    clips = train.Clips(takes.Takes(pool / "train"), numbers, n_frames, s, False)
+    piece = n_frames * 512
+    assert train.begins(0, 4, 4).tolist() == [True, False, False, False]
+    assert train.begins(3, 4, 4).tolist() == [False, True, False, False]
+    for row in range(4):
+        for step in range(8):
+            here, there = (clips._row(at, row) for at in (step, step + 1))
+            goes_on = np.array_equal(here[..., piece:], there[..., : numbers.samples(1) - 512])
+            assert goes_on == (not train.begins(step + 1, 4, 4)[row])
+    again = train.Clips(takes.Takes(pool / "train"), numbers, n_frames, s, False)
+    np.testing.assert_array_equal(again._row(5, 2), clips._row(5, 2))  # as when resumed
+
+
+def test_states_go_on_where_clips_do(pool, tmp_path, monkeypatch):
+    s = settings(3) | {"span": 3, "batch": 3, "stages": [{"hop_length": 512, "steps": 3}]}
+    run = train.Run(s, tmp_path / "run", torch.device("cpu"))
+    seen = []
+    real = train.run_batch
+
+    def spy(net, batch, states, *rest):
+        seen.append({name: state.clone() for name, state in states.items()})
+        return real(net, batch, states, *rest)
+
+    monkeypatch.setattr(train, "run_batch", spy)
+    numbers = spectra.Statistics(2048, 512, 2)
+    clips = train.Clips(takes.Takes(pool / "train"), numbers, 20, s, False)
+    for step in range(3):
+        before = run.ends
+        run.learn(clips[step], s["stages"][0], 0, 2, 0.5)
+        for row in np.flatnonzero(~train.begins(step, 3, 3)) if before else ():
+            for name, state in seen[-1].items():
+                torch.testing.assert_close(state[row], before[name][row])
+
+
 def test_what_a_run_starts_from_has_its_share_in_what_it_ends_in(pool, tmp_path):
     here = {"threads": 1, "workers": 0, "device": "cpu"}
     start = train.train(settings(6), pool, tmp_path / "start", **here)
@@ -214,15 +350,17 @@ def test_unknown_settings_are_refused_in_a_sentence(tmp_path):
         train.load_settings(path)
 
 
-@pytest.mark.parametrize("hop_length", [128, 256, 512])
-def test_the_exported_step_equals_the_network(hop_length, tmp_path):
+@pytest.mark.parametrize(
+    ("hop_length", "placed"), [(128, False), (256, False), (256, True), (512, False)]
+)
+def test_the_exported_step_equals_the_network(hop_length, placed, tmp_path):
     pytest.importorskip("onnx")
     export = pytest.importorskip("models.export")
     import onnx
 
     from tests.models.test_nets import random_net
 
-    net = random_net(hop_length)
+    net = random_net(hop_length, placed=placed)
     model, states = export.build(net)
     onnx.save(model, tmp_path / "x.onnx")
     assert export.check(tmp_path / "x.onnx", net, states) < 1e-5
@@ -246,3 +384,17 @@ def test_a_mean_of_runs_is_their_middle_and_keeps_what_only_the_first_has(tmp_pa
         torch.testing.assert_close(value, expected)
     assert saved["facts"]["hop_length"] == 256
     assert saved["facts"]["mean_of"] == 2
+
+
+def test_a_run_is_measured_later_as_it_was_at_its_end(pool, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    train.train(settings(6), pool, run, threads=1, workers=0, device="cpu")
+    history = torch.load(run / "last.pt")["history"]
+    monkeypatch.setattr(sys, "argv", ["validate", str(run), "--pool", str(pool), "--hop", "512"])
+    capsys.readouterr()
+    validate.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows
+    for _, name, *told in rows:
+        *_, then = (row[3:] for row in history if row[0] == name)
+        np.testing.assert_allclose(np.array(told, float), then, atol=0.011)
