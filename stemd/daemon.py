@@ -171,6 +171,7 @@ class Daemon:
         self._spare: _Spare | None = None
         self._links: Links
         self._built = False
+        self._left: list[_Child] = []  # that could not be ended
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -185,7 +186,7 @@ class Daemon:
         sweep()
         name_semaphores()
         log.addHandler(self._log)
-        self._keeper = Keeper(self.config.state.file)
+        self._keeper.turn_to(self.config.state.file)
         source = resolve(self._written, self._written, None)
         self.config = dataclasses.replace(self.config, source=source)
         if chosen := self._keeper.overrides():
@@ -214,13 +215,19 @@ class Daemon:
                 # Publish is still there to tell it.
                 self._set_state(State.STOPPED, text(self.status.daemon["reason"]) or "stopped")
                 time.sleep(2 * POLL_S)
+        self._keeper.finish()
         self._teardown()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a process could not be ended, and would hold up the end of this one for ever."""
+        return any(child.stuck and child.alive for child in self._left)
 
     def kill(self) -> None:
         """End at once: what a second signal asks for."""
         self._end_swap()
         for child in self._children.values():
-            child.kill()
+            self._kill(child)
         self._teardown()
 
     def reload(self) -> tuple[bool, str]:
@@ -269,7 +276,7 @@ class Daemon:
             self.status.daemon["config_rev"] = self._revision
             self._say_insecure()
             if "state" in changed:
-                self._keeper = Keeper(new.state.file)
+                self._keeper.turn_to(new.state.file)
             if "mixer" in changed:
                 apply_mixer(self.status, new)
             roles = {role for name in changed for role in _SECTION_ROLES.get(name, ())}
@@ -332,7 +339,9 @@ class Daemon:
             self._links = dataclasses.replace(self._links, config=self.config)
             self._spare = None
             old.join(STOP_LIMIT_S)
-            old.kill()
+            gone = _Child("separate")
+            gone.process = old
+            self._kill(gone)
             log.info("%s took over", text(self.status.separate["model"]))
             if "inserts" in self._children:  # its hosts greet again by themselves
                 self._end_sink("inserts")
@@ -354,7 +363,7 @@ class Daemon:
     def _end_swap(self) -> None:
         """Whoever has not taken over ends; what runs goes on, or is started again."""
         if self._spare is not None:
-            self._spare.kill()
+            self._kill(self._spare)
             self._spare = None
             self.status.separate["hand_over"] = b""
 
@@ -506,7 +515,7 @@ class Daemon:
         if keep:
             turn_back(self.status, self._feeds, knobs)
             Status.set_text(self.status.mixer, "preset", preset)
-        self._keeper = Keeper(self.config.state.file)
+        self._keeper.turn_to(self.config.state.file)
 
     # -- watching -------------------------------------------------------------------------------
 
@@ -559,8 +568,9 @@ class Daemon:
                     child.crashes = 0
                 return True
             log.error("%s gave no sign for %.1f s: replacing it", child.name, age_s)
-            child.kill()
+            self._kill(child)
             if child.stuck:
+                self._leave(child)
                 return True
         if self._spare is not None and child.name == "separate":
             if self.status.spare["took"] or not child.process.exitcode:
@@ -576,11 +586,24 @@ class Daemon:
             self._spawn(child)
         return True
 
+    def _leave(self, child: _Child) -> None:
+        """A process cannot be ended: nobody waits for it, and what it does not do is not told."""
+        section = getattr(self.status, child.name)
+        if child.name in READERS:
+            self._outbox.detach(child.name)
+        if child.name == "record":
+            section["recording"] = section["held"] = 0
+        waits = f"{child.name}: killed, and waits for a disk or a driver that does not answer"
+        Status.set_text(section, "reason", waits)
+        log.error("%s", waits)
+
     def _bury(self, child: _Child, now_s: float) -> bool:
         """A process ended: is that the end, a failure, or a reason to start it again?"""
         child.process.join()
         code = child.process.exitcode
         section = getattr(self.status, child.name)
+        if child.stuck:  # see `_leave`
+            Status.set_text(section, "reason", "")
         reason = text(section["reason"])
         # Where the source is not through, a separator gave its place to one that is gone.
         through = child.name == "capture" or (child.name == "separate" and self._ring.ended)
@@ -618,6 +641,7 @@ class Daemon:
         log.warning("the input device now runs at %d Hz: starting the stream anew", rate)
         source = dataclasses.replace(self.config.source, samplerate=rate)
         self.config = dataclasses.replace(self.config, source=source)
+        self._revision += 1
         self._restart_all()
         return True
 
@@ -700,7 +724,7 @@ class Daemon:
 
     def _stop_child(self, name: str) -> None:
         child = self._children.get(name)
-        if child is None or child.process is None:
+        if child is None or child.process is None or (child.stuck and child.alive):
             return
         getattr(self.status, name)["stop"] = 1
         if name != "capture":
@@ -708,7 +732,13 @@ class Daemon:
         child.process.join(STOP_LIMIT_S)
         if child.alive:
             log.warning("%s did not stop within %.0f s: killed", name, STOP_LIMIT_S)
+        self._kill(child)
+
+    def _kill(self, child: _Child) -> None:
+        """End it, or remember that this was not possible."""
         child.kill()
+        if child.stuck:
+            self._left.append(child)
 
     def _end_sink(self, name: str) -> None:
         """End a sink and forget it; the stream goes on."""

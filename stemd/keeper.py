@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +22,11 @@ MAX_BYTES = 1_000_000
 # What a client may choose of the configuration.
 _CHOICES = (*("model.name=", "profile=", "source.kind=", "source.device=", "source.host_api="),)
 PERIOD_S = 1.0  # a fader that is moved is written once a second
+FINISH_S = 1.0
 
 
 class Keeper:
-    """Reads and writes one state file.
+    """Reads and writes one state file, the latter in a thread: a disk may hang, and a card be slow.
 
     Parameters
     ----------
@@ -34,9 +36,16 @@ class Keeper:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
+        self._turn = 0
         self._written: Any = None
         self._next_s = 0.0
-        self._failed = ""
+        self._failed = self._error = ""
+        self._writing: threading.Thread | None = None
+
+    def turn_to(self, path: str) -> None:
+        """Keep it there from now on: one keeper for each process, whose thread is the only one."""
+        self._path = Path(path) if path else None
+        self._turn += 1
 
     def read(self) -> dict[str, Any]:
         """What was kept; empty when there is nothing that makes sense."""
@@ -70,10 +79,13 @@ class Keeper:
         Status.set_text(status.mixer, "preset", str(kept.get("preset", ""))[:32])
 
     def keep(self, status: Status, feeds: Sequence[str], overrides: Sequence[str]) -> None:
-        """Write what changed, at most once a second."""
+        """Have what changed written, at most once a second."""
         if self._path is None or time.monotonic() < self._next_s:
             return
-        now = int(status.mixer["rev"]), tuple(overrides)
+        if self._writing is not None and self._writing.is_alive():
+            return
+        self._tell()
+        now = self._turn, int(status.mixer["rev"]), tuple(overrides)
         if now == self._written:
             return
         self._next_s = time.monotonic() + PERIOD_S
@@ -83,12 +95,28 @@ class Keeper:
             "preset": text(status.mixer["preset"]),
             "knobs": knobs_of(status, feeds),
         }
+        job = (self._path, json.dumps(content, indent=1).encode(), now)
+        self._writing = threading.Thread(target=self._write, args=job, name="keeper", daemon=True)
+        self._writing.start()
+
+    def finish(self) -> None:
+        """Wait until what is being written is, but not for ever."""
+        if self._writing is not None:
+            self._writing.join(FINISH_S)
+        self._tell()
+
+    def _write(self, path: Path, content: bytes, what: Any) -> None:
         try:
-            write_whole(self._path, json.dumps(content, indent=1).encode())
+            write_whole(path, content)
         except OSError as error:
-            if str(error) != self._failed:
-                self._failed = str(error)
-                log.warning("state.file: got %s, expected a place to write", error)
+            self._error = str(error)
             return
-        self._failed = ""
-        self._written = now
+        self._error = ""
+        self._written = what
+
+    def _tell(self) -> None:
+        """Of what the thread met: it does not write to the log itself."""
+        if self._error != self._failed:
+            self._failed = self._error
+            if self._failed:
+                log.warning("state.file: got %s, expected a place to write", self._failed)

@@ -303,6 +303,15 @@ def test_a_publisher_that_slept_is_late_for_a_moment_only(clock):
     assert 25 < late < 40
 
 
+def test_what_waited_while_nobody_read_is_late(clock):
+    freshness = Freshness(same_clock=False, budget_s=0.1)
+    assert not freshness.is_late(stamped(clock, 1, 0.0))
+    clock.now_s += 4.0
+    for i in range(100):  # of the first half second of the four
+        assert freshness.is_late(stamped(clock, 1, -4.0 + 0.005 * i))
+    assert not freshness.is_late(stamped(clock, 1, 0.0))
+
+
 def test_a_block_without_all_its_stems_is_a_gap(daemon, connect):
     client = connect(stems=("bass", "drums"))
     daemon.send(make_hop(0))

@@ -589,10 +589,14 @@ def test_a_process_that_cannot_be_ended_holds_nothing_up() -> None:
         it.status.record["ready"], it.status.record["heartbeat_ns"] = 1, 1
         it.collect(0.5)
         assert child.stuck
+        assert it.daemon.stuck
+        assert "waits for a disk" in text(it.status.record["reason"])
         assert int(it.status.daemon["restarts"].sum()) == 0
         undead.exitcode = -signal.SIGKILL
         it.until(lambda: child.process is not undead, START_S, "its successor")
         assert not child.stuck
+        assert not it.daemon.stuck
+        assert it.status.record["reason"] == b""
         assert it.status.state is State.RUNNING
 
 

@@ -195,6 +195,7 @@ Stemd {
 		lastHeard = Main.elapsedTime;
 		if(msg[0] == '/stemd/error') { "stemd: % (%)".format(msg[2], msg[1]).warn; ^this };
 		if(msg[0] == '/stemd/subscribed') {
+			if(msg[2].asString != pattern.asString) { ^this };  // another one's of ours
 			// another daemon: its knobs may stand elsewhere
 			if(subscription.notNil and: { subscription != msg[1] }) { this.ask };
 			subscription = msg[1];

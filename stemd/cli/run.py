@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -91,6 +92,8 @@ def run(
         finally:
             notifier.stopping()
             daemon.stop()
+    if daemon.stuck:
+        os._exit(daemon.exit_code)
     raise typer.Exit(daemon.exit_code)
 
 
@@ -131,7 +134,10 @@ def _force(daemon: Daemon) -> None:
     try:
         daemon.kill()
     finally:
-        os.write(2, b"stemd: forced to stop\n")
+        # A terminal that stands still, or is gone, gets no word.
+        with contextlib.suppress(OSError):
+            if select.select([], [2], [], 0)[1]:
+                os.write(2, b"stemd: forced to stop\n")
         os._exit(EXIT_FORCED)
 
 
@@ -151,7 +157,8 @@ def _output(look: bool, as_json: bool, log_json: bool) -> Iterator[Show]:
 
     from .printing import console
 
-    out = Unhurried(sys.stdout.fileno())  # what is lost of a picture the next one draws
+    # What is lost of a picture the next one draws; a terminal that is gone ends no sound.
+    out = Unhurried(sys.stdout.fileno(), raises=False)
     screen = console(out)
     log_to(Above(screen))
     try:

@@ -22,6 +22,8 @@ class Unhurried:
     fd : int
         Where it goes in the end, as UTF-8. Not a file object: a thread that waits in one for ever
         holds its lock, without which the interpreter does not end.
+    raises : bool
+        False where a person looks, who may close the window: then all of it is lost, as above.
 
     Raises
     ------
@@ -29,8 +31,8 @@ class Unhurried:
         From `write`, what the system said before: the reader is gone.
     """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, raises: bool = True) -> None:
+        self._fd, self._raises = fd, raises
         self._pieces: Queue[str | None] = Queue(MAX_PIECES)
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
@@ -49,7 +51,9 @@ class Unhurried:
     def write(self, text: str) -> None:
         """Hand it over."""
         if self._error is not None:
-            raise self._error
+            if self._raises:
+                raise self._error
+            return
         with contextlib.suppress(Full):
             self._pieces.put_nowait(text)
 

@@ -55,6 +55,8 @@ class Role:
         # of ending.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if hasattr(signal, "SIGHUP"):  # a terminal that is closed says so to the group, too
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.section["pid"] = os.getpid()
         self.beat()
 

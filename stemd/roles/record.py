@@ -90,6 +90,7 @@ class Recording:
         self._role = role
         self._section = role.section
         self._section["recording"] = 0  # of one before us, which was killed
+        role.reason("")
         self._reader = reader
         self._kept = Preroll(links.spec, reader.hop.dtype, links.config.record.preroll_s)
         self._recorder: Recorder | None = None

@@ -107,6 +107,7 @@ class _Event:
     open: bool = False
     fallen: bool = False  # nothing but `hold` keeps it open
     close_at: int = 0
+    told: bool = False  # something was sent
 
     def rise(self, control: float, position: int) -> None:
         """The feature went above its threshold."""
@@ -121,6 +122,7 @@ class _Event:
             self.open, self.fallen = True, not self.is_gate
             self.close_at = position + self.hold
         value = self.high if self.is_gate else self.low + control * (self.high - self.low)
+        self.told = True
         self.outlet.send(value)
 
     def fall(self) -> None:
@@ -299,8 +301,15 @@ class MappingSink:
             event.close()
 
     def repeat_midi(self) -> None:
-        """A MIDI receiver appeared: it knows of no value."""
+        """A MIDI receiver appeared: it knows of no value, and of no end while it was away."""
         self._values.sent[self._values.midi] = np.inf
+        for event in self._events.values():
+            if event.lasts and event.told and isinstance(event.outlet, MidiOutlet):
+                if event.open and event.is_gate:
+                    event.outlet.send(event.high)
+                else:
+                    event.open = False
+                    event.outlet.end(event.low)
 
     def close(self) -> None:
         """Leave nothing open, close the sockets."""

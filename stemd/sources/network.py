@@ -380,9 +380,12 @@ class NetworkSource:
             self._heard.clear()
         for feed, one in self._heard.items():
             # Who takes the lead begins anew, from silence: see `Inbound.lead`.
-            if heard.get(feed) is not one or (one is driver and one is not self._led):
+            leads = one is driver and one is not self._led
+            if heard.get(feed) is not one or leads or one.cut:
                 _end_softly(rows, self._newest, N_CHANNELS * feed)
                 seams |= 1 << feed
+        for one in self._senders.values():
+            one.cut = False
         self._heard, self._newest, self._heard_s, self._led = heard, rows, now_s, driver
         self._lost += lost
         adc_s = (self._written + self._lost) / self.samplerate

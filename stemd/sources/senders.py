@@ -103,6 +103,7 @@ class Inbound:
         self._own = _Share(ALLOWED / block_s, self.heard_s)
         self._others = _Share(ALLOWED / block_s, self.heard_s)
         self._fifo: _Fifo | None = None
+        self.cut = False  # what is heard of it next does not follow what was
 
     # -- in ---------------------------------------------------------------------------------------
 
@@ -227,8 +228,11 @@ class Inbound:
 
     def follow(self, driver_block: int) -> _Fifo:
         """What stands between this sender's clock and the one that drives."""
+        target = CUSHION_BLOCKS * max(driver_block, self.hello.frames)
+        if self._fifo is not None and self._fifo.target < target:
+            self.lead()  # one with longer blocks drives: what waits would never last for one
+            self.cut = True
         if self._fifo is None:
-            target = CUSHION_BLOCKS * max(driver_block, self.hello.frames)
             self._fifo = _Fifo(self.hello, target)
         return self._fifo
 
@@ -269,7 +273,7 @@ class _Fifo:
 
     def __init__(self, hello: Hello, target: float) -> None:
         self._hello = hello
-        self._target = target
+        self.target = target
         self._drift = DriftCorrector(1.0, hello.channels, target)
         self._samples = np.zeros((round(FIFO_S * hello.rate), hello.channels), np.float32)
         self._fill = 0
@@ -302,7 +306,7 @@ class _Fifo:
     def take(self, n: int) -> tuple[np.ndarray[Any, Any], int, bool]:
         """The next `n`, how many of them had to be silence, and whether there is a seam."""
         out = np.zeros((n, self._samples.shape[1]), np.float32)
-        if not self._primed and self._fill < self._target:
+        if not self._primed and self._fill < self.target:
             return out, 0, False
         starting, self._primed = not self._primed, True
         got = min(n, self._fill)

@@ -21,6 +21,7 @@ BUDGET_BLOCKS = 3
 DRIFT = 200e-6
 MAX_RELAX_NS = 10_000_000
 GIVE_UP_NS = 3_000_000_000  # without a message in time
+PAUSE_NS = 1_000_000_000  # between two messages that are read: nobody read
 MAX_FILLED_BLOCKS = 65_536  # of one hole: minutes of the shortest hops, and bounded memory
 
 
@@ -103,19 +104,24 @@ class Freshness:
         self._offset_ns: int | None = None
         self._at_ns = 0
         self._session = -1
-        self._in_time_ns = 0
+        self._late_since_ns = 0  # 0: they are in time
 
     def is_late(self, header: Header) -> bool:
         """Whether the message is older than the budget."""
         if header.session != self._session:
-            self._session, self._offset_ns = header.session, None
+            self._session, self._offset_ns, self._late_since_ns = header.session, None, 0
         blocks_s = BUDGET_BLOCKS * header.n_frames / max(header.rate_nominal, 1)
         budget_ns = max(self._budget_s, blocks_s) * 1e9
+        before_ns = self._at_ns
         if self.age_ns(header.t_publish_mono_ns) <= budget_ns:
-            self._in_time_ns = self._at_ns
+            self._late_since_ns = 0
             return False
-        if self._at_ns - self._in_time_ns > GIVE_UP_NS:
-            self._offset_ns = None
+        # From the first that was late, not from the last in time: who did not read for a while has
+        # a queue before it that is as old as that.
+        if not self._late_since_ns or self._at_ns - before_ns > PAUSE_NS:
+            self._late_since_ns = self._at_ns
+        if self._at_ns - self._late_since_ns > GIVE_UP_NS:
+            self._offset_ns, self._late_since_ns = None, 0
         return True
 
     def age_ns(self, t_publish_mono_ns: int) -> int:
@@ -125,11 +131,12 @@ class Freshness:
         difference = now - t_publish_mono_ns
         if self._same_clock:
             return difference
-        if self._offset_ns is None:
-            self._offset_ns = difference
-        relaxed = self._offset_ns + min(round(waited_ns * DRIFT), MAX_RELAX_NS)
-        self._offset_ns = min(difference, relaxed)
-        return difference - self._offset_ns
+        offset = self._offset_ns  # once: another thread may begin anew
+        if offset is None:
+            offset = difference
+        relaxed = offset + min(round(waited_ns * DRIFT), MAX_RELAX_NS)
+        offset = self._offset_ns = min(difference, relaxed)
+        return difference - offset
 
 
 class Form(NamedTuple):

@@ -76,11 +76,18 @@ class Terminal:
         time.sleep(1.0)
         return waits == pending(self._master) > 0
 
+    def hang_up(self) -> None:
+        """The other end is closed, as by a window manager or sshd."""
+        os.close(self._master)
+        self._master = -1
+        os.killpg(self.process.pid, signal.SIGHUP)
+
     def close(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
 
 @pytest.fixture
@@ -117,6 +124,26 @@ def test_a_terminal_that_stands_still_holds_nothing_up():
         time.sleep(5.0)  # behind what it tells there is room for some pictures more
         with stemd_client.connect(control_port=control_port, timeout_s=START_S) as client:
             assert client.control("reload")["text"] == "nothing changed"
+        terminal.process.terminate()
+        assert terminal.process.wait(START_S) == EXIT_OK
+    finally:
+        terminal.close()
+
+
+def test_a_terminal_that_goes_away_ends_no_sound():
+    """A window that is closed, or sshd that has given a dead connection up."""
+    overrides, control_port = port_overrides()
+    sets = [word for one in [*overrides, "source.kind=tone"] for word in ("--set", one)]
+    terminal = Terminal("run", *sets)
+    try:
+        terminal.until("█", START_S)
+        terminal.hang_up()
+        time.sleep(1.0)
+        with stemd_client.connect(control_port=control_port, timeout_s=START_S) as client:
+            before = client.status()["separate"]["hops"]
+            time.sleep(1.0)
+            assert client.status()["separate"]["hops"] > before + 50
+        assert terminal.process.poll() is None
         terminal.process.terminate()
         assert terminal.process.wait(START_S) == EXIT_OK
     finally:

@@ -410,6 +410,19 @@ def test_a_feed_whose_sender_leaves_or_comes_beside_others_does_not_click():
     status.close()
 
 
+def test_who_follows_longer_blocks_than_before_waits_for_more():
+    status = Status.create(1)
+    source, one, _ = inbound(status)
+    first = one.follow(64)
+    assert one.follow(64) is first
+    assert not one.cut
+    longer = one.follow(1024)
+    assert longer.target > max(1024, first.target)
+    assert one.cut
+    assert one.follow(64) is longer
+    source.close()
+
+
 def test_who_takes_the_lead_begins_softly_and_says_so():
     status = Status.create(1)
     source, one, _ = inbound(status)

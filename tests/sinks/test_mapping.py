@@ -385,6 +385,29 @@ def test_a_receiver_that_comes_later_is_told_what_is_so(stage):
     assert one.played == 2 * [midi.control_change(1, 7, 127)]
 
 
+def test_an_end_that_fell_while_the_receiver_was_away_is_told_when_it_is_back(stage):
+    light = {"type": "cc", "channel": 1, "number": 7}
+    note = {"type": "note", "channel": 1, "number": 40}
+    linear = {"curve": "linear", "mode": "gate", "threshold": 0.5}
+    one = stage(
+        {**linear, "source": "bass.rms", "midi": light},
+        {**linear, "source": "drums.rms", "midi": note},
+    )
+    one.play(20, bass_rms=0.1)
+    one.sink.repeat_midi()
+    assert one.played == []  # nothing was ever begun
+    one.play(20, bass_rms=0.6)
+    begun = midi.control_change(1, 7, 127)
+    assert one.played == [begun]
+    one.sink.repeat_midi()
+    assert one.played == [begun, begun]  # it is still open
+    one.play(200, bass_rms=0.1)
+    ended = midi.control_change(1, 7, 0)
+    assert one.played[2:] == [ended]
+    one.sink.repeat_midi()
+    assert one.played[3:] == [ended]
+
+
 def test_controllers_programs_and_wheels(stage):
     one = stage(
         {"source": "vocals.width", "midi": {"type": "cc", "channel": 3, "number": 7}},
