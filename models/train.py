@@ -164,7 +164,7 @@ class Clips(torch.utils.data.Dataset):
         phase = int(rng.integers(statistics.every))
         window = int(rng.integers(len(statistics.windows)))
         audio = torch.from_numpy(np.stack([self._row(step, i) for i in range(s["batch"])]))
-        frames = self._frames(rng, phase) if self.tails else None
+        frames = self._frames(rng, phase) if s["played"] else None
         if self.on_device:  # the GPU is quicker at transforms than at waiting for them
             return audio.half(), phase, window, frames
         torch.set_num_threads(1)
@@ -457,7 +457,7 @@ def _stage(run, stage, pools, progress, ended, log, workers):
     calm = stage.get("calm", False)
     sways = 0.0 if calm else s["sways"]
     takes = Takes(pools["train"], stage.get("remix", s["remix"]), calm, sways)
-    clips = Clips(takes, drawn, n_frames, s, cuda, warmup, tails)
+    clips = Clips(takes, drawn, n_frames, s, cuda, warmup, None if cuda else tails)
     loader = torch.utils.data.DataLoader(
         clips,
         sampler=range(run.step, len(clips)),

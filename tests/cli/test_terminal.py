@@ -113,11 +113,16 @@ def test_meters_appear_and_the_cursor_comes_back(terminal):
     assert terminal.shown.rfind(SHOW_CURSOR) > terminal.shown.rfind(HIDE_CURSOR) >= 0
 
 
-def test_a_terminal_that_stands_still_holds_nothing_up():
-    """Ctrl-S, or a connection that died without a word."""
+def on_a_tone():
+    """`stemd run` without a file, and its control port."""
     overrides, control_port = port_overrides()
     sets = [word for one in [*overrides, "source.kind=tone"] for word in ("--set", one)]
-    terminal = Terminal("run", *sets)
+    return Terminal("run", *sets), control_port
+
+
+def test_a_terminal_that_stands_still_holds_nothing_up():
+    """Ctrl-S, or a connection that died without a word."""
+    terminal, control_port = on_a_tone()
     try:
         terminal.until("█", START_S)
         wait_for(terminal.full, START_S, "a full terminal")
@@ -132,9 +137,7 @@ def test_a_terminal_that_stands_still_holds_nothing_up():
 
 def test_a_terminal_that_goes_away_ends_no_sound():
     """A window that is closed, or sshd that has given a dead connection up."""
-    overrides, control_port = port_overrides()
-    sets = [word for one in [*overrides, "source.kind=tone"] for word in ("--set", one)]
-    terminal = Terminal("run", *sets)
+    terminal, control_port = on_a_tone()
     try:
         terminal.until("█", START_S)
         terminal.hang_up()
