@@ -89,7 +89,6 @@ class NetworkSource:
         self._stall_s = config.runtime.stall_ms * 1e-3  # then the stream itself ends softly
         self._heard: dict[int, Inbound] = {}  # feed: who filled it in the newest rows …
         self._heard_s = 0.0  # … and when that was
-        self._led: Inbound | None = None  # who drove them
         self._newest = np.zeros((0, N_CHANNELS * len(config.feed)), np.float32)
         self._status_s = 0.0
 
@@ -379,14 +378,12 @@ class NetworkSource:
         if now_s - self._heard_s > self._stall_s:
             self._heard.clear()
         for feed, one in self._heard.items():
-            # Who takes the lead begins anew, from silence: see `Inbound.lead`.
-            leads = one is driver and one is not self._led
-            if heard.get(feed) is not one or leads or one.cut:
+            if heard.get(feed) is not one or one.cut:
                 _end_softly(rows, self._newest, N_CHANNELS * feed)
                 seams |= 1 << feed
         for one in self._senders.values():
             one.cut = False
-        self._heard, self._newest, self._heard_s, self._led = heard, rows, now_s, driver
+        self._heard, self._newest, self._heard_s = heard, rows, now_s
         self._lost += lost
         adc_s = (self._written + self._lost) / self.samplerate
         self._written += n

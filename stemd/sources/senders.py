@@ -231,7 +231,6 @@ class Inbound:
         target = CUSHION_BLOCKS * max(driver_block, self.hello.frames)
         if self._fifo is not None and self._fifo.target < target:
             self.lead()  # one with longer blocks drives: what waits would never last for one
-            self.cut = True
         if self._fifo is None:
             self._fifo = _Fifo(self.hello, target)
         return self._fifo
@@ -242,7 +241,7 @@ class Inbound:
             self.counts.slips += self._fifo.fill
             self.extrapolator.reset()  # its past was not heard yet
             self.begin_softly()
-        self._fifo = None
+        self._fifo, self.cut = None, True
 
     def begin_softly(self) -> None:
         """Fade the next block in, as after a hole."""
