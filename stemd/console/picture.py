@@ -50,22 +50,25 @@ class Picture:
         self.columns_per_s = spec.samplerate / spec.hop_length / self._spectrogram.hops
         self.bands_hz = self._spectrogram.bands_hz
         self._hops = self._spectrogram.hops  # to a column
-        most = MAX_COLUMNS * self._hops
-        self._audio = np.zeros((most, len(SOURCES), 2, spec.hop_length), np.float32)
-        self._features = np.zeros((most, len(SOURCES), len(FEATURES)), np.float32)
-        self._values = np.zeros((len(SOURCES), len(SOURCE_VALUES)), np.float32)
-        self._of_feed = np.zeros(len(FEED_VALUES), np.float32)
+        self._most, self._hop_length = MAX_COLUMNS * self._hops, spec.hop_length
+        self._audio = np.zeros((len(SOURCES), 2, self._most * spec.hop_length), np.float32)
+        self._features = np.zeros((self._most, len(SOURCES), len(FEATURES)), np.float32)
+        n_values = len(SOURCES) * len(SOURCE_VALUES)
+        self._numbers = np.zeros(n_values + len(FEED_VALUES), np.float32)
+        self._values = self._numbers[:n_values].reshape(len(SOURCES), -1)
+        self._of_feed = self._numbers[n_values:]
         self._phase = 0  # hops of the unfinished column
         self._struck = np.zeros(len(SOURCES), bool)  # in the unfinished column
         self._n = self._flags = self._sample_pos = 0
 
     def write(self, hop: Any) -> None:
         """One hop of the stream; it is looked at when all are, which costs a fraction."""
-        if self._n == len(self._audio):  # nobody has taken a picture for long
+        if self._n == self._most:  # nobody has taken a picture for long
             self._analyse()
             self._n = 0
         b, n = self._feed, self._n
-        self._audio[n, 0], self._audio[n, 1:] = hop["mix"][b], hop["stems"][b]
+        here = slice(n * self._hop_length, (n + 1) * self._hop_length)
+        self._audio[0, :, here], self._audio[1:, :, here] = hop["mix"][b], hop["stems"][b]
         self._features[n] = hop["features"][b]
         self._flags |= int(hop["flags"])
         self._sample_pos = int(hop["sample_pos"])
@@ -86,8 +89,7 @@ class Picture:
         packed = b"".join(
             (
                 HEAD.pack(PICTURE, self._feed, len(bands), self._flags, self._sample_pos),
-                np.nan_to_num(self._values).tobytes(),
-                np.nan_to_num(self._of_feed).tobytes(),
+                np.nan_to_num(self._numbers).tobytes(),
                 f0.tobytes(),
                 bands.tobytes(),
                 struck.tobytes(),
@@ -99,18 +101,18 @@ class Picture:
 
     def _analyse(self) -> tuple[Any, Any, Any]:
         """Fill in the values; f0_hz, bands and onsets of the columns that are complete."""
-        audio, features = self._audio[: self._n], self._features[: self._n]
+        audio = self._audio[:, :, : self._n * self._hop_length]
+        features = self._features[: self._n]
         values, newest = self._values, features[-1]
-        values[:, :2] = np.abs(audio).max(axis=(0, 3))
-        values[:, 2:4] = np.sqrt(np.square(audio).mean(axis=(0, 3)))
+        values[:, :2] = np.maximum(audio.max(axis=2), -audio.min(axis=2))
+        values[:, 2:4] = np.sqrt(np.einsum("scn,scn->sc", audio, audio) / audio.shape[2])
         onsets = features[:, :, _ONSET] > 0.0
         strength = np.maximum(features[:, :, _STRENGTH], 0.05)
         values[:, _VALUE_ONSET] = np.where(onsets, strength, 0.0).max(axis=0)
         values[:, _TO] = newest[:, _FROM]
         self._of_feed[: len(DRUMS)] = features[:, _DRUMS, _DRUMS_FROM].max(axis=0)
         self._of_feed[len(DRUMS) :] = newest[_MIX, _FEED_FROM]
-        mono = audio.mean(axis=2).swapaxes(0, 1).reshape(len(SOURCES), -1)
-        bands = self._spectrogram.write(mono)
+        bands = self._spectrogram.write(0.5 * (audio[:, 0] + audio[:, 1]))
         ends = range(self._hops - self._phase, self._n + 1, self._hops)  # of columns, in hops
         struck = np.zeros((len(ends), len(SOURCES)), bool)
         begin = 0
@@ -131,11 +133,11 @@ class Levels:
 
     def write(self, hop: Any) -> None:
         """One hop of the stream."""
-        np.maximum(self._rms, hop["features"][:, _MIX, _RMS], out=self._rms)
+        np.fmax(self._rms, hop["features"][:, _MIX, _RMS], out=self._rms)  # NaN does not last
 
     def take(self) -> bytes:
         """A byte for each feed, 0..255 for -60..0 dBFS."""
-        db = 20.0 * np.log10(np.maximum(np.nan_to_num(self._rms), 1e-6))
+        db = 20.0 * np.log10(np.maximum(self._rms, 1e-6))
         self._rms[:] = 0.0
         return np.clip((db + 60.0) * (255.0 / 60.0), 0.0, 255.0).astype(np.uint8).tobytes()
 

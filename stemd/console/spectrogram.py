@@ -10,7 +10,7 @@ N_BANDS = 96
 LOW_HZ, HIGH_HZ = 40.0, 16_000.0
 FLOOR_DB = -90.0
 N_FFT = 2048
-COLUMNS_PER_S = 60.0
+COLUMNS_PER_S = 48.0  # half a window from one to the next
 
 
 class Spectrogram:
@@ -25,7 +25,7 @@ class Spectrogram:
 
     def __init__(self, n_signals: int, samplerate: int, hop_length: int) -> None:
         self._window = np.hanning(N_FFT)
-        self._scale = 2.0 / float(self._window.sum())
+        self._scale = (2.0 / float(self._window.sum())) ** 2  # of powers
         self._hop = hop_length
         self.hops = max(round(samplerate / hop_length / COLUMNS_PER_S), 1)  # to a column
         self._held = np.zeros((n_signals, N_FFT), np.float32)
@@ -34,10 +34,11 @@ class Spectrogram:
         bins = self.bands_hz * N_FFT / samplerate
         step = (self.bands_hz[1] / self.bands_hz[0]) ** 0.5
         last = N_FFT // 2
-        self._low = np.minimum(np.floor(bins).astype(int), last - 1)
-        self._share = np.minimum(bins - self._low, 1.0).astype(np.float32)
         # From where a band holds more than one bin, the loudest of them speaks for it.
         self._first = int(np.searchsorted(bins * (step - 1.0 / step), 1.5))
+        low = np.minimum(np.floor(bins).astype(int), last - 1)[: self._first]
+        self._low, self._n_single = low, int(low.max(initial=-1)) + 2
+        self._share = np.minimum(bins[: self._first] - low, 1.0)
         edges = np.round(bins[self._first :] / step).astype(int)
         self._edges = np.minimum(edges, last)
 
@@ -54,9 +55,14 @@ class Spectrogram:
         for n in range(n_columns):
             start = (n + 1) * step
             np.multiply(held[:, start : start + N_FFT], self._window, out=windows[n])
-        magnitude = np.abs(np.fft.rfft(windows, axis=2)).astype(np.float32) * self._scale
-        left = magnitude[..., self._low]
-        bands = left + self._share * (magnitude[..., self._low + 1] - left)
-        bands[..., self._first :] = np.maximum.reduceat(magnitude, self._edges, axis=2)
-        db = 20.0 * np.log10(np.maximum(bands, 1e-5))
+        spectra = np.fft.rfft(windows, axis=2)
+        power = np.square(spectra.real) + np.square(spectra.imag)
+        bands = np.empty((*power.shape[:2], N_BANDS))
+        single = np.sqrt(power[..., : self._n_single])
+        left = single[..., self._low]
+        bands[..., : self._first] = np.square(
+            left + self._share * (single[..., self._low + 1] - left)
+        )
+        bands[..., self._first :] = np.maximum.reduceat(power, self._edges, axis=2)
+        db = 10.0 * np.log10(np.maximum(bands * self._scale, 1e-10))
         return np.clip((db - FLOOR_DB) * (255.0 / -FLOOR_DB), 0.0, 255.0).astype(np.uint8)
