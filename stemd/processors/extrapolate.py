@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stemd.processors.seam import raised_cosine
 from stemd.processors.stft import Float32Array
 
 HISTORY_MS = 30.0
@@ -41,8 +42,7 @@ class Extrapolator:
         self._join = samples(JOIN_MS)
         fade, hold = samples(FADE_MS), samples(HOLD_MS)
         self._past = np.zeros((samples(HISTORY_MS), channels), np.float32)
-        rise = (np.arange(fade) + 0.5) / fade
-        self._fade_in = (0.5 - 0.5 * np.cos(np.pi * rise)).astype(np.float32)[:, None]
+        self._fade_in = raised_cosine(fade)[:, None]
         self._gain = np.concatenate([np.ones((hold, 1), np.float32), self._fade_in[::-1]])
         self.reset()
 

@@ -10,6 +10,12 @@ from stemd.spec import N_CHANNELS, StreamSpec
 SEAM_MS = 5.0  # short enough to repeat nothing one could name, long enough not to click
 
 
+def raised_cosine(n: int) -> Float32Array:
+    """From 0 to 1 without a corner, (n,) float32; its mirror image is one minus it."""
+    rise = (np.arange(n) + 0.5) / n
+    return (0.5 - 0.5 * np.cos(np.pi * rise)).astype(np.float32)
+
+
 class Seam:
     """Bridge gaps in one feed: the last 5 ms mirrored and faded out, silence, 5 ms fade-in.
 
@@ -27,9 +33,7 @@ class Seam:
 
     def __init__(self, spec: StreamSpec) -> None:
         self._length = max(1, spec.samples(SEAM_MS))
-        # raised cosine; fade-in is its mirror image, so both sum to 1
-        rise = (np.arange(self._length) + 0.5) / self._length
-        self._fade_in = (0.5 - 0.5 * np.cos(np.pi * rise)).astype(np.float32)
+        self._fade_in = raised_cosine(self._length)
         self._fade_out = self._fade_in[::-1].copy()
         self._past = np.zeros((N_CHANNELS, self._length), np.float32)  # newest output, oldest first
         self._mirror = np.zeros((N_CHANNELS, self._length), np.float32)

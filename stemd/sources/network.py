@@ -19,6 +19,7 @@ import zmq
 
 from ..config import Config
 from ..errors import ConfigError, DeviceError, ProtocolError
+from ..processors.seam import raised_cosine
 from ..spec import N_CHANNELS
 from ..status import Status
 from ..wire.uplink import (
@@ -446,10 +447,8 @@ class NetworkSource:
 def _end_softly(rows: Any, before: Any, first: int) -> None:
     """Add to two columns what they held before, mirrored and fading: it goes on no other way."""
     n = min(len(rows), len(before))
-    fade = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    rows[:n, first : first + N_CHANNELS] += (
-        before[::-1][:n, first : first + N_CHANNELS] * fade[:, None]
-    )
+    columns = slice(first, first + N_CHANNELS)
+    rows[:n, columns] += before[::-1][:n, columns] * raised_cosine(n)[::-1, None]
 
 
 def _identity(frame: Any) -> str:
