@@ -298,7 +298,7 @@ class Run:
             slow, fast = list(self.average.parameters()), list(self.net.parameters())
             torch._foreach_lerp_(slow, fast, blend)
         self.step += 1
-        return [float(x) for x in (loss, *parts.values(), -sdr.mean(), norm)], rate
+        return [float(x.detach()) for x in (loss, *parts.values(), -sdr.mean(), norm)], rate
 
     def at_hop(self, hop_length):
         """The same weights at another hop length."""
