@@ -32,14 +32,16 @@ class JackServer:
     """jackd on its dummy driver: synchronous, so that clients that are late lose nothing.
 
     It offers `system` (silent inputs, 8 outputs) and `loopback` (8 out → 8 in). A private name
-    keeps it apart from any server of the machine. It is always the same name: JACK knows eight
-    servers at most, and those that were killed count until their name is used again.
+    keeps it apart from any server of the machine. It is always the same name, of each of
+    pytest-xdist's workers: JACK knows eight servers at most, and those that were killed count until
+    their name is used again.
     """
 
     def __init__(self, samplerate: int = 48_000, period: int = 256, sync: bool = True) -> None:
         if shutil.which("jackd") is None:
             pytest.skip("jackd is not installed")
-        self.name = f"stemd-test-{os.getuid()}"
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.name = "-".join(filter(None, ("stemd-test", str(os.getuid()), worker)))
         self.samplerate = samplerate
         self.period = period
         self._sync = sync
