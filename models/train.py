@@ -241,6 +241,7 @@ class Run:
         self.optimisers = self._optimisers()
         self.step, self.minutes, self.seconds, self.history = 0, 0.0, 0.0, []
         self.ends, self.origin = None, None
+        self.heard = {}  # by hop length, what `validate` hears
 
     def _optimisers(self):
         s = self.settings
@@ -468,11 +469,12 @@ def _stage(run, stage, pools, progress, ended, log, workers):
         worker_init_fn=prepare_worker if workers else None,
         pin_memory=cuda,
     )
-    heard = {
-        name: list(fixed_batches(Takes(folder), here, int(8 * SAMPLERATE / hop), 8))
-        for name, folder in pools.items()
-        if name != "train"
-    }
+    if hop not in run.heard:
+        run.heard[hop] = {
+            name: list(fixed_batches(Takes(folder), here, int(8 * SAMPLERATE / hop), 8))
+            for name, folder in pools.items()
+            if name != "train"
+        }
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     for batch in loader:
         if cuda:
@@ -493,7 +495,7 @@ def _stage(run, stage, pools, progress, ended, log, workers):
             print(*row, flush=True)
         done = progress() >= ended
         if run.step % s["validate_every"] == 0 or done:
-            for name, batches in heard.items():
+            for name, batches in run.heard[hop].items():
                 row = validate(run.average, batches, every, run.device)
                 run.history.append([name, run.step, round(run.minutes, 2), *row])
                 log.writerow(run.history[-1])

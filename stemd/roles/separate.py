@@ -40,6 +40,7 @@ from .links import Links, Role
 HEARD_S = 1.5  # of the past, by a model that takes over
 WARM_HOPS = 60  # enough for every kernel, for ONNX Runtime's plans and for the caches
 STUCK_S = 2.0  # of frames and none finished: as long as a process may give no sign
+PATIENCE_S = 1.0  # with a model, where nobody waits for the sound
 LOAD_SMOOTHING_S = 1.0
 UTC_REFRESH_NS = SECOND_NS  # the system clock may be stepped while we run
 WOKEN = ("publish", "play", "record")  # by each hop; other readers look when they like
@@ -83,14 +84,15 @@ class Pipeline:
         )
         self._names = net.name, net.provider
         self._channels = config.ring_channels
-        self._budget_s = config.model.deadline * spec.hop_s
-        self._stuck_hops = STUCK_S / spec.hop_s
-        self.separator = HopSeparator(spec, self._model)
-        self.mixer = Mixer(spec)
-        self.features = Features(spec)
         source = config.source
         fast = source.pace == "fast" and source.kind in ("file", "tone", "demo")
         self._lossless = fast or source.kind == "stdin"  # it can wait
+        # What is made faster than it plays has the masks of each frame, however long they take.
+        self._budget_s = PATIENCE_S if fast else config.model.deadline * spec.hop_s
+        self._stuck_hops = STUCK_S / (PATIENCE_S if fast else spec.hop_s)
+        self.separator = HopSeparator(spec, self._model)
+        self.mixer = Mixer(spec)
+        self.features = Features(spec)
         self._warm()
         self.check()
         # Only now: what warms it up is quiet for half of the time.

@@ -102,3 +102,12 @@ def test_bypass_is_the_input_whatever_the_faders_say():
         hops = it.collect(0.3).hops
         assert np.abs(hops["mix"]).max() > 0.01
         assert not hops["stems"].any()
+
+
+def test_what_is_made_faster_than_it_plays_waits_for_its_masks():
+    """With a deadline that no model keeps."""
+    with running("source.kind=demo", 'source.pace="fast"', "model.deadline=0.05") as it:
+        hops = it.collect(0.5).hops
+        assert len(hops) > 100
+        separate = it.status.separate
+        assert (int(separate["late"]), int(separate["skipped"])) == (0, 0)
