@@ -93,13 +93,14 @@ class BandNet(nn.Module):
             self.head_out.weight *= 0.1
 
     def inherit(self, weights):
-        """Take over the weights of a trained net that may have more or fewer blocks.
+        """Take over the weights of a trained net that may have more or fewer blocks, and be wider.
 
         Blocks too many are left behind; blocks too few start silent, so that a net that grew is at
-        first as good as the one it grew from.
+        first as good as the one it grew from. Of units too many those stay that matter most.
         """
         own = self.state_dict()
         known = {name: value for name, value in weights.items() if name in own}
+        known |= narrowed(known, self.sizes)
         grown = {name.split(".")[1] for name in own.keys() - known.keys()}
         self.load_state_dict(own | known)
         with torch.no_grad():
@@ -177,6 +178,33 @@ def sixes(x):
     """Bands (n, 4, k) to those each token sees, (n, p, 24); zeros beyond the edges."""
     x = functional.pad(x, (2, 2)).unfold(-1, 6, 2)
     return x.transpose(1, 2).reshape(x.shape[0], N_TOKENS, -1)
+
+
+def narrowed(weights, sizes):
+    """Those weights of blocks that lose units through which bands and the whole are mixed.
+
+    A unit matters as much as what goes into it times what comes out of it (norms of both).
+    """
+    out = {}
+    for name in [name for name in weights if name.endswith("bands_in.weight")]:
+        at = name.removesuffix("bands_in.weight")
+        into, after = weights[name], weights[f"{at}bands_out.weight"]
+        keep = _loudest(into.norm(dim=1) * after.norm(dim=0), sizes["tokens"])
+        out[name], out[f"{at}bands_out.weight"] = into[keep], after[:, keep]
+        out[f"{at}bands_in.bias"] = weights[f"{at}bands_in.bias"][keep]
+
+        into, after = weights[f"{at}whole_in.weight"], weights[f"{at}whole_out.weight"]
+        new = into.chunk(3)[0]
+        keep = _loudest(new.norm(dim=1) * after.norm(dim=0), sizes["whole"])
+        rows = torch.cat([keep + i * len(new) for i in range(3)])  # what is new, forget, gate
+        out[f"{at}whole_in.weight"], out[f"{at}whole_out.weight"] = into[rows], after[:, keep]
+        out[f"{at}whole_in.bias"] = weights[f"{at}whole_in.bias"][rows]
+    return out
+
+
+def _loudest(strengths, n):
+    """Which `n` of them, in their order; all where there are no more."""
+    return strengths.topk(min(n, len(strengths))).indices.sort().values
 
 
 class PlacedLinear(nn.Module):

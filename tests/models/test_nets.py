@@ -57,6 +57,20 @@ def test_a_net_that_grew_a_block_begins_as_the_one_it_grew_from():
     torch.testing.assert_close(again.blocks[0].time_in.weight, small.blocks[0].time_in.weight)
 
 
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_net_that_shrinks_keeps_the_units_that_matter(placed):
+    """Here those left behind are heard by nobody, and so nothing changes."""
+    wide, mix = random_net(512, placed=placed, tokens=9, whole=7), noise(1, 12)
+    with torch.no_grad():
+        for block in wide.blocks:
+            block.bands_out.weight[:, [0, 5, 8]] *= 0
+            block.whole_out.weight[:, [2, 6]] *= 0
+    narrow = random_net(512, placed=placed, tokens=6, whole=5)
+    narrow.inherit(wide.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(narrow(mix)[0], wide(mix)[0])
+
+
 def test_no_future_frame_influences_a_mask():
     net, mix = random_net(256), noise(1, 20)
     with torch.no_grad():
