@@ -22,6 +22,8 @@ EPSILON = 1e-5  # of torch's layer_norm
 LOG2E = np.float32(1.4426950408889634)
 LN2 = np.float32(0.6931471805599453)
 ONE, HALF = np.float32(1), np.float32(0.5)
+# Of losses: added to a band's energy and to a mask, and the most that a magnitude is off, squared.
+EPS, ROOT_EPS, FARTHEST = 1e-5, 1e-4, 1e3
 
 
 @njit(inline="always")
@@ -73,63 +75,122 @@ def _put_of(out, j, x):
     return rounded
 
 
-@njit(inline="always")
-def _keep(forget, squarings):
-    """sigmoid(-forget), and that to the power of 2 ** squarings."""
-    s = ONE / (ONE + _exp(forget))
-    keep = s
+# Rows have functions of their own: LLVM makes vectors of a loop there, not of the same one among
+# others, where it would have to show of a dozen arrays that they do not overlap.
+_walk = njit(cache=True, fastmath=True, error_model="numpy")
+
+
+@_walk
+def _shut(x, out):
+    """sigmoid(-x)"""
+    for j in range(len(out)):
+        out[j] = ONE / (ONE + _exp(_read(x[j])))
+
+
+@_walk
+def _raised(x, squarings):
+    """x to the power of 2 ** squarings, in place."""
     if squarings == 1:
-        keep = s * s
-    elif squarings == -1:
-        keep = np.sqrt(s)
-    elif squarings == -2:
-        keep = np.sqrt(np.sqrt(s))
-    return s, keep
+        for j in range(len(x)):
+            x[j] *= x[j]
+    for _ in range(-squarings):
+        for j in range(len(x)):
+            x[j] = np.sqrt(x[j])
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@_walk
+def _moved(new, keep, was, out):
+    for j in range(len(out)):
+        n = _read(new[j])
+        out[j] = n + keep[j] * (was[j] - n)
+
+
+@_walk
+def _told(memory, gate, shut, out):
+    for j in range(len(out)):
+        _put(out, j, memory[j] * _read(gate[j]) * (ONE - shut[j]))
+
+
+@_walk
 def _remember(u, start, squarings, y, memory):
     """u (p, t, b, 3 d), start (p, b, d) -> y and memory (p, t, b, d); u and y may be bits."""
     places, frames, rows, d = memory.shape
+    keep, shut = np.empty(d, np.float32), np.empty(d, np.float32)
     for p in range(places):
         for t in range(frames):
-            before = start[p] if t == 0 else memory[p, t - 1]
             for i in range(rows):
+                was = start[p, i] if t == 0 else memory[p, t - 1, i]
                 new, forget, gate = u[p, t, i, :d], u[p, t, i, d : 2 * d], u[p, t, i, 2 * d :]
-                was, now, out = before[i], memory[p, t, i], y[p, t, i]
-                for j in range(d):
-                    _, keep = _keep(_read(forget[j]), squarings)
-                    n, g = _read(new[j]), _read(gate[j])
-                    h = n + keep * (was[j] - n)
-                    now[j] = h
-                    _put(out, j, h * g / (ONE + _exp(-g)))
+                _shut(forget, keep)
+                _raised(keep, squarings)
+                _moved(new, keep, was, memory[p, t, i])
+                _shut(gate, shut)
+                _told(memory[p, t, i], gate, shut, y[p, t, i])
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@_walk
+def _slope(keep, power, out):
+    """What keep ** power changes by for a forget gate, over keep ** power."""
+    for j in range(len(out)):
+        out[j] = power * (ONE - keep[j])
+
+
+@_walk
+def _opened(grad, shut, out):
+    for j in range(len(out)):
+        out[j] = _read(grad[j]) * (ONE - shut[j])
+
+
+@_walk
+def _carried(grad, gate, keep, later, out):
+    """The gradient of what is remembered now -> out, and of what was before -> later."""
+    for j in range(len(out)):
+        out[j] = later[j] + grad[j] * _read(gate[j])
+        later[j] = out[j] * keep[j]
+
+
+@_walk
+def _to_gate(grad, memory, gate, shut, out):
+    for j in range(len(out)):
+        _put(out, j, grad[j] * memory[j] * (ONE + _read(gate[j]) * shut[j]))
+
+
+@_walk
+def _to_new(dh, keep, out):
+    for j in range(len(out)):
+        _put(out, j, dh[j] * (ONE - keep[j]))
+
+
+@_walk
+def _to_forget(dh, new, was, slope, keep, out):
+    for j in range(len(out)):
+        _put(out, j, dh[j] * (_read(new[j]) - was[j]) * slope[j] * keep[j])
+
+
+@_walk
 def _remember_back(u, start, squarings, memory, dy, carry, du):
     """Gradient of u from that of y; carry (p, b, d) float32 starts as zeros."""
     places, frames, rows, d = memory.shape
     power = np.float32(2.0**squarings)
+    keep, slope, shut, grad, dh = [np.empty(d, np.float32) for _ in range(5)]
     for p in range(places):
         for t in range(frames - 1, -1, -1):
-            before = start[p] if t == 0 else memory[p, t - 1]
             for i in range(rows):
+                was = start[p, i] if t == 0 else memory[p, t - 1, i]
                 new, forget, gate = u[p, t, i, :d], u[p, t, i, d : 2 * d], u[p, t, i, 2 * d :]
+                _shut(forget, keep)
+                _slope(keep, power, slope)
+                _raised(keep, squarings)
+                _shut(gate, shut)
+                _opened(dy[p, t, i], shut, grad)
+                _carried(grad, gate, keep, carry[p, i], dh)
                 to = du[p, t, i]
-                d_new, d_forget, d_gate = to[:d], to[d : 2 * d], to[2 * d :]
-                was, now, grad, later = before[i], memory[p, t, i], dy[p, t, i], carry[p, i]
-                for j in range(d):
-                    s, keep = _keep(_read(forget[j]), squarings)
-                    n, g, dout = _read(new[j]), _read(gate[j]), _read(grad[j])
-                    open_ = ONE / (ONE + _exp(-g))
-                    dh = later[j] + dout * g * open_
-                    _put(d_gate, j, dout * now[j] * open_ * (ONE + g * (ONE - open_)))
-                    _put(d_new, j, dh * (ONE - keep))
-                    _put(d_forget, j, -dh * (was[j] - n) * power * keep * (ONE - s))
-                    later[j] = dh * keep
+                _to_gate(grad, memory[p, t, i], gate, shut, to[2 * d :])
+                _to_new(dh, keep, to[:d])
+                _to_forget(dh, new, was, slope, keep, to[d : 2 * d])
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@_walk
 def _norm(x, first, second, gain, offset, total, u, facts):
     """x + first + second -> total, and its norm -> u; facts (rows, 2) keeps mean and 1 / deviation.
 
@@ -166,7 +227,7 @@ def _norm(x, first, second, gain, offset, total, u, facts):
             _put(row, j, (out[j] - mean) * scale * w[j] + o[j])
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@_walk
 def _norm_back(total, facts, gain, d_total, du, dx, bits, d_gain, d_offset):
     """Gradients of x, gain and offset (these start as zeros); `bits` is dx again, or empty."""
     rows, d = total.shape
@@ -319,6 +380,86 @@ class AddNorm(torch.autograd.Function):
         )  # fmt: skip
         first, second = ctx.given
         return dx, low if first else None, low if second else None, d_gain, d_offset, None
+
+
+@_walk
+def _errors(masks, root, energy, cross, mixture, target, soft, weight, error):
+    """Sums for `Errors.forward`: error (b t, s) is filled, the two others are returned.
+
+    masks, root, energy, cross, target (b t, k, s, c); mixture, soft, weight (b t, k, c)
+    """
+    rows, bands_, stems, channels = masks.shape
+    weighted = magnitude = 0.0
+    for i in range(rows):
+        for k in range(bands_):
+            for s in range(stems):
+                for c in range(channels):
+                    m = masks[i, k, s, c]
+                    e = energy[i, k, s, c] - m * (
+                        cross[i, k, s, c] + cross[i, k, s, c] - m * mixture[i, k, c]
+                    )
+                    e = max(e, np.float32(0))
+                    error[i, s] += e
+                    weighted += e * weight[i, k, c]
+                    off = (root[i, k, s, c] - target[i, k, s, c]) * soft[i, k, c]
+                    magnitude += min(off * off, np.float32(FARTHEST))
+    return weighted, magnitude
+
+
+@_walk
+def _errors_back(
+    masks, root, energy, cross, mixture, target, soft, weight, d_error, d_weighted, d_magnitude, out
+):
+    """The gradient of masks, (b t, k, s, c) like them."""
+    rows, bands_, stems, channels = masks.shape
+    share, two = np.float32(0.8) * d_magnitude, np.float32(2)  # 0.8: of a root squared
+    for i in range(rows):
+        for k in range(bands_):
+            for s in range(stems):
+                for c in range(channels):
+                    m, x, r = masks[i, k, s, c], mixture[i, k, c], root[i, k, s, c]
+                    slope = m * x - cross[i, k, s, c]
+                    e = energy[i, k, s, c] + m * (slope - cross[i, k, s, c])
+                    d = np.float32(0)
+                    if e >= np.float32(0):
+                        d = two * slope * (d_error[i, s] + d_weighted * weight[i, k, c])
+                    off = (r - target[i, k, s, c]) * soft[i, k, c]
+                    if off * off <= np.float32(FARTHEST):
+                        d += share * off * soft[i, k, c] * r / (m + np.float32(ROOT_EPS))
+                    out[i, k, s, c] = d
+
+
+class Errors(torch.autograd.Function):
+    """`train.plain_errors`, one pass over memory instead of thirty."""
+
+    @staticmethod
+    def forward(ctx, masks, energy, cross, mixture, target, soft):
+        weight = soft.square() / (mixture + EPS)
+        root = (masks + ROOT_EPS) ** 0.4
+        tensors = (masks, root, energy, cross, mixture, target, soft, weight)
+        tensors = [x.detach().contiguous() for x in tensors]
+        error = torch.zeros(*masks.shape[:2], masks.shape[3])
+        sums = _errors(*(x.flatten(0, 1).numpy() for x in tensors), error.flatten(0, 1).numpy())
+        ctx.save_for_backward(*tensors)
+        weighted, magnitude = (torch.tensor(x / masks.numel(), dtype=torch.float32) for x in sums)
+        return error, weighted, magnitude
+
+    @staticmethod
+    def backward(ctx, d_error, d_weighted, d_magnitude):
+        tensors = ctx.saved_tensors
+        out = torch.empty_like(tensors[0])
+        n = out.numel()
+        _errors_back(
+            *(x.flatten(0, 1).numpy() for x in tensors),
+            d_error.contiguous().flatten(0, 1).numpy(),
+            np.float32(d_weighted / n), np.float32(d_magnitude / n), out.flatten(0, 1).numpy(),
+        )  # fmt: skip
+        return out, None, None, None, None, None
+
+
+def errors(masks, energy, cross, mixture, target, soft):
+    """See `train.plain_errors`."""
+    return Errors.apply(masks, energy, cross, mixture, target, soft)
 
 
 def bands(net, logs, state, scored=slice(None), low=None):

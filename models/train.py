@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from models import fused
+from models.fused import EPS, FARTHEST, ROOT_EPS
 from models.library import SAMPLERATE
 from models.nets import BandNet, parameters
 from models.spectra import Statistics, Tails
@@ -63,7 +64,7 @@ DEFAULTS = {
 # --------------------------------------------------------------------------------------------- loss
 
 
-def losses(masks, energy, cross, mixture):
+def losses(masks, energy, cross, mixture, errors=None):
     """Three views of the same error; masks, energy, cross (b, t, k, s, c), mixture (b, t, k, c).
 
     sdr        10 log10 of error over stem, per clip and stem, both softened by TAU of the mixture,
@@ -73,30 +74,41 @@ def losses(masks, energy, cross, mixture):
     magnitude  (|mX|^0.4 - |S|^0.4)^2: like the one above, blind to phase. Mixing both helps
                (Braun & Tashev, A consolidated view of loss functions for supervised deep
                learning-based speech enhancement, TSP 2021).
+
+    errors : another way to `plain_errors`, as `fused.errors`
     """
-    mixture = mixture[..., None, :]
-    error = (energy - 2 * masks * cross + masks.square() * mixture).clamp_min(0)
-    over = (1, 2, 4)
-    floor = TAU * mixture.sum((1, 2, 3, 4))[:, None] + 1e-6
-    sdr = 10 * torch.log10((error.sum(over) + floor) / (energy.sum(over) + floor))  # (b, s)
-    eps = 1e-5
-    soft = (mixture + eps) ** 0.2  # |X|^0.4 of bands
+    soft = (mixture + EPS) ** 0.2  # |X|^0.4 of bands
     scale = 1 / (soft.square().mean() + 1e-6)
-    complex_ = (error * soft.square() / (mixture + eps)).mean() * scale
-    target = (energy / (mixture + eps)).clamp_min(0) ** 0.2
-    magnitude = ((((masks + 1e-4) ** 0.4 - target) * soft).square()).clamp_max(1e3).mean() * scale
+    target = (energy / (mixture + EPS)[..., None, :]).clamp_min(0) ** 0.2
+    error, complex_, magnitude = (errors or plain_errors)(
+        masks, energy, cross, mixture, target, soft
+    )
+    energy, mixture = energy.sum((2, 4)), mixture.sum((2, 3))[..., None]  # as error (b, t, s)
+    floor = TAU * mixture.sum(1) + 1e-6
+    sdr = 10 * torch.log10((error.sum(1) + floor) / (energy.sum(1) + floor))  # (b, s)
     both = (sdr.mean() + in_segments(error, energy, mixture).mean()) / 2
-    return {"sdr": both, "complex": complex_, "magnitude": magnitude}, -sdr
+    return {"sdr": both, "complex": complex_ * scale, "magnitude": magnitude * scale}, -sdr
+
+
+def plain_errors(masks, energy, cross, mixture, target, soft):
+    """Of each frame and stem the error (b, t, s); what `complex` and `magnitude` are of."""
+    mixture, soft = mixture[..., None, :], soft[..., None, :]
+    error = (energy - 2 * masks * cross + masks.square() * mixture).clamp_min(0)
+    magnitude = (((masks + ROOT_EPS) ** 0.4 - target) * soft).square().clamp_max(FARTHEST)
+    weighted = error * soft.square() / (mixture + EPS)
+    return error.sum((2, 4)), weighted.mean(), magnitude.mean()
 
 
 def in_segments(error, energy, mixture):
     """The SDR term of each SEGMENT frames and stem, (b, n, s); quiet ones are as soft as if they
-    were a tenth as loud as the clip."""
+    were a tenth as loud as the clip.
+
+    error, energy (b, t, s), mixture (b, t, 1)
+    """
     n = max(error.shape[1] // SEGMENT, 1)
 
     def summed(x):
-        x = x.sum((2, 4))[:, : n * SEGMENT]
-        return x.reshape(x.shape[0], n, -1, x.shape[2]).sum(2)
+        return x[:, : n * SEGMENT].reshape(x.shape[0], n, -1, x.shape[2]).sum(2)
 
     error, energy, mixture = (summed(x) for x in (error, energy, mixture))
     floor = TAU * mixture.maximum(0.1 * mixture.mean(1, keepdim=True)) + 1e-6
@@ -130,7 +142,7 @@ def run_batch(net, batch, states, warmup, every, low=None):
     skip = warmup // every
     energy, cross = (x[:, skip:].float() for x in (energy, cross))
     masks = masks.float()
-    parts, sdr = losses(masks, energy, cross, mixture)
+    parts, sdr = losses(masks, energy, cross, mixture, fused.errors if low else None)
     if played:
         tails, frames, window, mix, stems = played
         bins = masks[:, frames].permute(0, 1, 3, 4, 2) @ net.weight_bins

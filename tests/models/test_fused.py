@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models import fused, nets  # noqa: E402
+from models import fused, nets, train  # noqa: E402
 from tests.models.test_nets import random_net  # noqa: E402
 
 BFLOAT = 2**-7  # two roundings of bfloat16
@@ -61,6 +61,25 @@ def test_add_norm_equals_sum_and_layer_norm(addends, low):
     close(u, norm, low=low)
     for fast, exact in zip((x, gain, offset, *added), leaves, strict=True):
         close(fast.grad, exact.grad, low=low)
+
+
+def test_losses_equal_those_in_plain_torch():
+    """Of masks that sum to one, stems that are absent, and a mixture in which stems cancel."""
+    torch.manual_seed(0)
+    logits = (2 * torch.randn(2, 50, 12, 4, 2)).requires_grad_()
+    stems = torch.randn(2, 50, 12, 4, 2, 6) * torch.tensor([1.0, 0.1, 0.0, 3.0])[:, None, None]
+    stems[0, :5] = 0
+    stems[1, 7, :, 0] = -stems[1, 7, :, 1:].sum(1)
+    mix = stems.sum(3)
+    numbers = stems.square().sum(-1), (stems * mix[:, :, :, None]).sum(-1), mix.square().sum(-1)
+    found = []
+    for errors in (None, fused.errors):
+        parts, sdr = train.losses(torch.softmax(logits, 3), *numbers, errors)
+        sum(w * x for w, x in zip((0.1, 4.0, 2.0), parts.values(), strict=True)).backward()
+        found.append((*parts.values(), sdr, logits.grad.clone()))
+        logits.grad = None
+    for slow, fast in zip(*found, strict=True):
+        close(fast, slow, 1e-5)
 
 
 def test_relu_and_linear_equal_torch():

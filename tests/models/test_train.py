@@ -71,14 +71,12 @@ def test_frames_far_apart_may_be_weighted_as_those_of_a_short_hop():
 
 def test_what_leaks_into_a_pause_costs_more_than_what_hides_under_the_stem():
     frames = 2 * train.SEGMENT
-    energy = torch.full((1, frames, spectra.N_BANDS, 4, 2), 0.25)
-    energy[:, train.SEGMENT :, :, 0] = 0.0  # the first stem pauses
-    mixture = energy.sum(3)[:, :, :, None]
+    energy = torch.full((1, frames, 4), 48.0)
+    energy[:, train.SEGMENT :, 0] = 0.0  # the first stem pauses
+    mixture = energy.sum(2, keepdim=True)
     error = torch.zeros(2, *energy.shape[1:])
-    error[0, : train.SEGMENT, :, 0] = error[1, train.SEGMENT :, :, 0] = 0.05
-    hidden, heard = train.in_segments(
-        error, energy.expand_as(error), mixture.expand(2, -1, -1, -1, -1)
-    )
+    error[0, : train.SEGMENT, 0] = error[1, train.SEGMENT :, 0] = 9.6
+    hidden, heard = train.in_segments(error, energy.expand_as(error), mixture.expand(2, -1, -1))
     assert hidden.shape == (2, 4)
     assert heard[1, 0] > hidden[0, 0] + 10  # dB
     torch.testing.assert_close(hidden[:, 1:], heard[:, 1:])
