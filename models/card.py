@@ -20,6 +20,7 @@ PURPOSE = {
     "tight": "For stages where every millisecond counts: monitors, triggers, lights on the drum.",
     "live": "The one to start with: stems, lights and features at the delay of a sound check.",
     "quality": "For feeds, recordings and visuals that can wait two hundredths of a second.",
+    "pi": "Half the multiplications of `band_live`: for small boards, and for many feeds on one.",
     "classic": "The network of the article that stemd began with; for comparison, and for it.",
 }
 PARTS = {
@@ -82,7 +83,9 @@ def summary(facts, path):
         ("size", f"{size:.2f} MB" + (f", {count:,} parameters" if count else "")),
         ("contract, sha256", f"{facts['contract']}, `{facts['sha256']}`"),
     ]
-    lines = [wrapped(PURPOSE.get(clock, "A model of the user's own.")), "", "| | |", "|---|---|"]
+    family = facts["name"].split("_")[0]
+    purpose = PURPOSE.get(family) or PURPOSE.get(clock, "A model of the user's own.")
+    lines = [wrapped(purpose), "", "| | |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows)])
 
 
@@ -114,9 +117,16 @@ def history(training):
     heard = training["hours_of_audio"]
     text += f" {heard:,} hours of audio in {training['steps']:,} steps, seed {training['seed']}, "
     text += f"{training['date']}."
+    shares = training.get("shares", [])
     if training.get("mean_of", 1) > 1:
         text += f" The weights are the mean of {training['mean_of']} of these runs"
+        if len(set(shares)) > 1:
+            text += f", in shares of {' and '.join(map(str, shares))}"
         text += f", logits times {training['logits']:g} (`python -m models.mean`)."
+    elif training.get("logits", 1) != 1:
+        text += f" Logits were multiplied by {training['logits']:g} (`python -m models.mean`)."
+    if training.get("nets", 1) > 1:
+        text += f" Masks are the mean of those of {training['nets']} nets, which share these runs."
     lines = [wrapped(text)]
     runs = training.get("runs") or training.get("stages")
     if isinstance(runs, list) and runs and all(isinstance(run, dict) for run in runs):

@@ -1,6 +1,7 @@
 """Write a trained band net as one ONNX step under the model contract.
 
     python -m models.export --run ../runs/live --name band_live
+    python -m models.export --run ../runs/a ../runs/b --name band_quality  # the mean of their masks
 
 What the builder does to the network on the way:
 
@@ -22,18 +23,40 @@ import numpy as np
 import torch
 
 from models.graph import DATA, Graph, noise_frames, stepped, write
-from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, BandNet, parameters
+from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, BandNet, Together, parameters
 from models.spectra import N_BANDS, N_LOW, PROFILES
 
 
 def build(net):
-    """BandNet -> (onnx.ModelProto of one step, {state: shape})."""
+    """BandNet or Together -> (onnx.ModelProto of one step, {state: shape})."""
     g = Graph()
-    w = {name: tensor.detach().double().numpy() for name, tensor in net.state_dict().items()}
-    f, d = net.n_fft // 2 + 1, net.channels
-    bins = net.weight_bins.double().numpy()
+    nets = list(getattr(net, "nets", [net]))
+    logs = normalised_logs(g, nets[0])
+    x, first = None, 0
+    for one in nets:
+        masks = band_masks(g, one, logs, first)
+        x = masks if x is None else g.add("Add", x, masks)
+        first += len(one.blocks)
+    if len(nets) > 1:
+        x = g.add("Mul", x, np.array(1 / len(nets)))
 
-    logs = normalised_logs(g, net)
+    f, bins = net.n_fft // 2 + 1, nets[0].weight_bins.double().numpy()
+    assert np.array_equal(bins[:N_LOW, :N_LOW], np.eye(N_LOW))
+    assert not bins[: N_LOW - 1, N_LOW:].any()
+    below, _ = g.add("Split", x, g.ints(N_LOW, N_BANDS - N_LOW), outputs=2, axis=3)
+    above = g.add("Slice", x, g.ints(N_LOW - 1), g.ints(N_BANDS), g.ints(3))
+    above = g.add("MatMul", above, bins[N_LOW - 1 :, N_LOW:])
+    g.add("Concat", below, above, axis=3, name="masks")
+
+    states = {name: tuple(state.shape[1:]) for name, state in net.zero_state(1).items()}
+    assert states["near0"] == (N_TOKENS, nets[0].channels)
+    return g.model(f, states), states
+
+
+def band_masks(g, net, logs, first):
+    """From logs (b, 4 k) to masks of bands (b, 4, 2, k); blocks are counted from `first`."""
+    w = {name: tensor.detach().double().numpy() for name, tensor in net.state_dict().items()}
+    d = net.channels
     # The scale and offset of the logs go into the weights; where a token sees the zeros beyond the
     # edges it must not see the offset.
     kernel, windows = w["embed.weight"], edges()
@@ -52,7 +75,7 @@ def build(net):
     assert halvings in (0, 1, 2), net.hop_length
     for i in range(len(net.blocks)):
         part = {k.split(".", 2)[2]: v for k, v in w.items() if k.startswith(f"blocks.{i}.")}
-        x = block(g, x, part, i, net.blocks[i], int(halvings))
+        x = block(g, x, part, first + i, net.blocks[i], int(halvings))
 
     u = norm(g, x, w["norm.gain"])
     x = through(g, u, w, "head_in", w["norm.offset"])
@@ -68,17 +91,7 @@ def build(net):
     x = g.add("Reshape", x, g.ints(0, 4, 2, N_BANDS))
     # Bounded, so that exp is finite whatever comes in; trained logits stay far inside.
     x = g.add("Exp", g.add("Clip", x, np.array(-30.0), np.array(30.0)))
-    x = g.add("Div", x, g.add("ReduceSum", x, g.ints(1), keepdims=1))
-    assert np.array_equal(bins[:N_LOW, :N_LOW], np.eye(N_LOW))
-    assert not bins[: N_LOW - 1, N_LOW:].any()
-    below, _ = g.add("Split", x, g.ints(N_LOW, N_BANDS - N_LOW), outputs=2, axis=3)
-    above = g.add("Slice", x, g.ints(N_LOW - 1), g.ints(N_BANDS), g.ints(3))
-    above = g.add("MatMul", above, bins[N_LOW - 1 :, N_LOW:])
-    g.add("Concat", below, above, axis=3, name="masks")
-
-    states = {name: tuple(state.shape[1:]) for name, state in net.zero_state(1).items()}
-    assert states["near0"] == (N_TOKENS, d)
-    return g.model(f, states), states
+    return g.add("Div", x, g.add("ReduceSum", x, g.ints(1), keepdims=1))
 
 
 def edges():
@@ -202,20 +215,30 @@ def history(facts):
         "seed": facts["seed"],
         "date": facts["date"],
         "mean_of": facts.get("mean_of", 1),
+        "shares": facts.get("shares", []),
         "logits": facts.get("logits", 1.0),
         "runs": stages,
     }
 
 
-def export(run, path):
-    """ema.pt of a run folder to .onnx and .json; returns (largest difference, number of nodes)."""
+def load(run):
+    """ema.pt of a run folder -> (net, facts)."""
     saved = torch.load(Path(run) / "ema.pt", map_location="cpu")
-    facts = saved["facts"]
-    net = BandNet(facts["hop_length"], **facts["net"]).eval()
+    net = BandNet(saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
     net.load_state_dict(saved["net"])
+    return net, saved["facts"]
+
+
+def export(run, path, *others):
+    """ema.pt of a run folder to .onnx and .json; returns (largest difference, number of nodes).
+
+    others : more run folders, whose masks are averaged with those of the first
+    """
+    nets, facts = zip(*map(load, (run, *others)), strict=True)
+    training = together([history(one) for one in facts])
+    net = nets[0] if len(nets) == 1 else Together(nets)
     model, states = build(net)
     window = next(w for n, h, w in PROFILES.values() if (n, h) == (net.n_fft, net.hop_length))
-    training = history(facts)
     write(model, states, path, window, net.n_fft, net.hop_length, parameters(net), training)
     worst = check(path, net, states)
     if not worst < 1e-4:
@@ -223,16 +246,38 @@ def export(run, path):
     return worst, len(model.graph.node)
 
 
+def together(histories):
+    """What is told of nets that are one model: every run once."""
+    if len(histories) == 1:
+        return histories[0]
+    runs = []
+    for one in histories:
+        runs += [run for run in one["runs"] if run not in runs]
+    return {
+        **histories[0],
+        "hours_of_audio": round(sum(run["hours_of_audio"] for run in runs), 1),
+        "steps": sum(run["steps"] for run in runs),
+        "nets": len(histories),
+        "runs": runs,
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="one, or several whose masks are averaged",
+    )
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
     path = args.out / f"{args.name}.onnx"
-    worst, nodes = export(args.run, path)
+    worst, nodes = export(args.run[0], path, *args.run[1:])
     size = path.stat().st_size / 1e6
     print(f"{path}: {size:.2f} MB, {nodes} nodes, {worst:.1e} from the torch network")
 

@@ -4,12 +4,14 @@
 
 Runs that started from one another lie in one valley; its middle generalises better than its walls
 (Wortsman et al., Model soups, ICML 2022). What only the first run has, a block that grew, is kept
-as it is. `--logits` softens the masks: nets trained for hours rather than days are surer of
-themselves than they may be. Writes `ema.pt`, which `models.export` takes like that of any run.
+as it is. A run that is named twice counts twice. `--logits` softens the masks: nets trained for
+hours rather than days are surer of themselves than they may be. Writes `ema.pt`, which
+`models.export` takes like that of any run.
 """
 
 import argparse
 import datetime
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -36,6 +38,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     first, *others = (torch.load(run / "ema.pt", map_location="cpu") for run in args.runs)
+    counts = Counter(args.runs)
     weights = mean(first["net"], [other["net"] for other in others])
     for name in ("head_out.weight", "head_out.bias"):
         weights[name] = weights[name] * args.logits
@@ -44,7 +47,8 @@ def main():
     facts = facts | {
         "hop_length": args.hop or first["facts"]["hop_length"],
         "net": first["facts"]["net"],
-        "mean_of": len(args.runs),
+        "mean_of": len(counts),
+        "shares": [round(n / len(args.runs), 2) for n in counts.values()],
         "logits": args.logits,
         "date": datetime.date.today().isoformat(),
     }

@@ -174,6 +174,58 @@ class BandNet(nn.Module):
         )
 
 
+class Together(nn.Module):
+    """Several nets of one hop length, whose masks are averaged: what one is sure of and wrong about
+    the other often is not.
+
+    They share what comes before and after: level, band powers, and the way from bands to bins.
+    """
+
+    n_fft = BandNet.n_fft
+
+    def __init__(self, nets):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+        self.hop_length = nets[0].hop_length
+        if any(net.hop_length != self.hop_length for net in nets):
+            raise ValueError(
+                f"Together: got hop lengths {[net.hop_length for net in nets]}, expected one"
+            )
+
+    def zero_state(self, batch, device=None):
+        """States at the start of a stream: blocks are counted through all nets."""
+        states, first = {}, 0
+        for net in self.nets:
+            for name, state in net.zero_state(batch, device).items():
+                states[_counted(name, first)] = state
+            first += len(net.blocks)
+        return states
+
+    def forward(self, mix, state=None):
+        """As of `BandNet`."""
+        state = self.zero_state(mix.shape[0], mix.device) if state is None else state
+        one = self.nets[0]
+        logs, level = one.normalise(one.power(mix), state["level"])
+        following, masks, first = {"level": level}, 0, 0
+        for net in self.nets:
+            names = [name for name in net.zero_state(1) if name != "level"]
+            own = {name: state[_counted(name, first)] for name in names}
+            band_masks, next_ = net.bands(logs, own)
+            masks = masks + band_masks / len(self.nets)
+            following |= {_counted(name, first): next_[name] for name in names}
+            first += len(net.blocks)
+        return masks.permute(0, 1, 3, 4, 2) @ one.weight_bins, following
+
+    def macs(self):
+        """Multiplications of learned weights per frame."""
+        return sum(net.macs() for net in self.nets)
+
+
+def _counted(name, first):
+    """near0 -> near2 where `first` is 2; the level is everybody's."""
+    return name if name == "level" else f"{name[:-1]}{int(name[-1]) + first}"
+
+
 def sixes(x):
     """Bands (n, 4, k) to those each token sees, (n, p, 24); zeros beyond the edges."""
     x = functional.pad(x, (2, 2)).unfold(-1, 6, 2)

@@ -33,6 +33,8 @@ NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is a
 def released(path):
     """A released .onnx of the band family -> (state dict, sizes, hop length)."""
     facts = json.loads(Path(path).with_suffix(".json").read_text())
+    if (n_nets := facts["training"].get("nets", 1)) > 1:
+        raise ValueError(f"{path}: got the mean of {n_nets} nets, expected the file of one")
     states = {state["name"]: state["shape"] for state in facts["states"]}
     n_blocks = sum(name.startswith("near") for name in states)
     arrays = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
@@ -72,14 +74,21 @@ def released(path):
         mixing, constant = next(left), next(left)
         w[at + "bands_out.weight"] = next(left)
         reduce, reduced = next(left), next(left)
-        # offset = varied + even: the first is what the mixing of places sees change over channels.
-        varied = np.linalg.pinv(mixing) @ (constant - constant.mean(1, keepdims=True))
+        # offset = varied + even + unseen: what the mixing of places sees change over channels, what
+        # it sees of all channels alike, and what it does not see at all but `reduce` does.
+        inverse = np.linalg.pinv(mixing)
+        seen = inverse @ mixing
+        varied = inverse @ (constant - constant.mean(1, keepdims=True))
         rest, along = reduced - varied @ reduce, reduce.sum(0)
-        even = (rest - rest.mean(0)) @ along / (along @ along)
-        w[at + "norm_bands.offset"] = varied + even[:, None]
+        across = np.eye(len(along)) - np.outer(along, along) / (along @ along)
+        ones = seen.sum(1)
+        bias = ones @ (seen @ rest) @ across / (ones @ ones)
+        even = seen @ (rest - bias) @ along / (along @ along)
+        unseen = (rest - bias - np.outer(even, along)) @ np.linalg.pinv(reduce)
+        w[at + "norm_bands.offset"] = varied + even[:, None] + unseen - seen @ unseen
         w[at + "bands_in.weight"] = mixing
         w[at + "bands_in.bias"] = constant.mean(1) - mixing @ even
-        w[at + "reduce.weight"], w[at + "reduce.bias"] = reduce.T, rest.mean(0)
+        w[at + "reduce.weight"], w[at + "reduce.bias"] = reduce.T, bias
         w[at + "whole_in.weight"], w[at + "whole_in.bias"] = next(left).T, next(left)
         w[at + "whole_out.weight"], w[at + "whole_out.bias"] = next(left).T, next(left)
         w[at + "expand.weight"] = next(left).T

@@ -1,17 +1,24 @@
 """Released files as weights again; skips itself without torch."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from models import export, revive, train  # noqa: E402
-from models.graph import noise_frames  # noqa: E402
+from models.graph import noise_frames, stepped  # noqa: E402
 from models.nets import BandNet  # noqa: E402
 from tests.models.test_nets import random_net  # noqa: E402
 
-RELEASED = sorted(Path(revive.__file__).parent.glob("band_*.onnx"))
+FOLDER = Path(revive.__file__).parent
+RELEASED = [
+    path
+    for path in sorted([*FOLDER.glob("band_*.onnx"), *FOLDER.glob("pi_*.onnx")])
+    if json.loads(path.with_suffix(".json").read_text())["training"].get("nets", 1) == 1
+]
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
@@ -58,6 +65,36 @@ def test_a_net_with_a_matrix_for_each_place_computes_the_same_and_is_revived(tmp
     assert revive.check(path, again) < 1e-4
 
 
+@pytest.mark.parametrize("hop_length", [128, 512])
+def test_nets_whose_masks_are_averaged_are_one_file(hop_length, tmp_path):
+    torch.manual_seed(0)
+    sizes = {"channels": 8, "blocks": 2}, {"channels": 8, "blocks": 1, "whole": 16, "placed": True}
+    made, runs = [], []
+    for i, size in enumerate(sizes):
+        net = BandNet(hop_length, **size).eval()
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(0.1 * torch.randn_like(p))
+        facts = {"steps": 7, "minutes": 1.0, "hours_of_audio": 2.0, "seed": i, "date": "2026-01-01"}
+        facts |= {"hop_length": hop_length, "net": net.sizes, "machine": "one", "stages": []}
+        runs.append(tmp_path / str(i))
+        runs[-1].mkdir()
+        torch.save({"net": net.state_dict(), "facts": facts}, runs[-1] / "ema.pt")
+        made.append(net)
+    path = tmp_path / "two_tight.onnx"
+    assert export.export(runs[0], path, runs[1])[0] < 1e-4
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert (facts["training"]["nets"], facts["training"]["steps"]) == (2, 14)
+    shapes = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
+    frames = noise_frames(20, 1, 1025)
+    with torch.no_grad():
+        apart = [net(torch.from_numpy(frames).transpose(0, 1))[0] for net in made]
+    mean = torch.stack(apart).mean(0).transpose(0, 1)
+    np.testing.assert_allclose(stepped(path, shapes, frames), mean, atol=1e-4)
+    with pytest.raises(ValueError, match=r"got the mean of 2 nets, expected the file of one$"):
+        revive.released(path)
+
+
 def test_a_net_cannot_shrink():
     small = random_net(512)
     with pytest.raises(ValueError, match="got 12 channels"):
@@ -69,9 +106,8 @@ def test_a_revived_run_can_be_exported_and_started_from(tmp_path, monkeypatch):
     revive.main()
     worst, _ = export.export(tmp_path / "run", tmp_path / "again_tight.onnx")
     assert worst < 1e-4
-    settings = train.DEFAULTS | {"stages": [{"hop_length": 512, "steps": 1}], "net": {"blocks": 2}}
-    run = train.Run(
-        settings | {"net": {"channels": 48, "blocks": 2}}, tmp_path / "next", torch.device("cpu")
-    )
+    sizes = {"channels": 48, "blocks": 2, "placed": True}
+    settings = train.DEFAULTS | {"stages": [{"hop_length": 512, "steps": 1}], "net": sizes}
+    run = train.Run(settings, tmp_path / "next", torch.device("cpu"))
     run.start_from(tmp_path / "run" / "ema.pt")
     assert run.settings["started_from"]["before"]

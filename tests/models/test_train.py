@@ -380,6 +380,12 @@ def test_a_mean_of_runs_is_their_middle_and_keeps_what_only_the_first_has(tmp_pa
         torch.testing.assert_close(value, expected)
     assert saved["facts"]["hop_length"] == 256
     assert saved["facts"]["mean_of"] == 2
+    again = [runs[0], *runs, "--out", str(tmp_path / "again")]  # twice the first
+    subprocess.run([*command[:4], *again], check=True)
+    saved = torch.load(tmp_path / "again" / "ema.pt")
+    place = (2 * nets["grown"].place + nets["old"].place) / 3
+    torch.testing.assert_close(saved["net"]["place"], place.detach())
+    assert (saved["facts"]["mean_of"], saved["facts"]["shares"]) == (2, [0.67, 0.33])
 
 
 def test_a_run_is_measured_later_as_it_was_at_its_end(pool, tmp_path, monkeypatch, capsys):
