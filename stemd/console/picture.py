@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -86,10 +87,11 @@ class Picture:
         if not self._n:
             return None
         f0, bands, struck = self._analyse()
+        self._numbers[~np.isfinite(self._numbers)] = 0.0
         packed = b"".join(
             (
                 HEAD.pack(PICTURE, self._feed, len(bands), self._flags, self._sample_pos),
-                np.nan_to_num(self._numbers).tobytes(),
+                self._numbers.tobytes(),
                 f0.tobytes(),
                 bands.tobytes(),
                 struck.tobytes(),
@@ -137,9 +139,9 @@ class Levels:
 
     def take(self) -> bytes:
         """A byte for each feed, 0..255 for -60..0 dBFS."""
-        db = 20.0 * np.log10(np.maximum(self._rms, 1e-6))
+        levels = [20.0 * math.log10(max(rms, 1e-6)) for rms in self._rms.tolist()]
         self._rms[:] = 0.0
-        return np.clip((db + 60.0) * (255.0 / 60.0), 0.0, 255.0).astype(np.uint8).tobytes()
+        return bytes(min(max(int((db + 60.0) * (255.0 / 60.0)), 0), 255) for db in levels)
 
 
 class Ear:
@@ -159,14 +161,14 @@ class Ear:
         audio = hop["mix"][b] if s == 0 else hop["stems"][b, s - 1]
         if not self._hops:
             self._sample_pos = int(hop["sample_pos"])
-        # Truncated as it is: 16 bits are for checking by ear, the stems themselves are float32.
-        self._hops.append((np.clip(np.nan_to_num(audio.T), -1.0, 1.0) * 32_767).astype("<i2"))
+        self._hops.append(audio.copy())
         if len(self._hops) < self._wanted:
             return None
-        pieces, self._hops = self._hops, []
-        n = sum(len(piece) for piece in pieces)
-        head = HEAD.pack(AUDIO, b, n, s, self._sample_pos)
-        return head + b"".join(piece.tobytes() for piece in pieces)
+        heard = np.nan_to_num(np.concatenate(self._hops, axis=1))
+        self._hops.clear()
+        head = HEAD.pack(AUDIO, b, heard.shape[1], s, self._sample_pos)
+        # Truncated as it is: 16 bits are for checking by ear, the stems themselves are float32.
+        return head + bytes((np.clip(heard.T, -1.0, 1.0) * 32_767).astype("<i2"))
 
 
 __all__ = ["FEED_VALUES", "N_BANDS", "SOURCE_VALUES", "Ear", "Levels", "Picture"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,10 @@ class Spectrogram:
 
     def __init__(self, n_signals: int, samplerate: int, hop_length: int) -> None:
         self._window = np.hanning(N_FFT)
-        self._scale = (2.0 / float(self._window.sum())) ** 2  # of powers
+        # From powers to bytes: a times their logarithm and b.
+        step_db = 255.0 / -FLOOR_DB
+        self._a = 10.0 * step_db
+        self._b = 20.0 * step_db * math.log10(2.0 / float(self._window.sum())) - FLOOR_DB * step_db
         self._hop = hop_length
         self.hops = max(round(samplerate / hop_length / COLUMNS_PER_S), 1)  # to a column
         self._held = np.zeros((n_signals, N_FFT), np.float32)
@@ -51,18 +55,24 @@ class Spectrogram:
         held = np.concatenate((self._held, signals), axis=1)
         n_columns = (held.shape[1] - N_FFT) // step
         self._held = held[:, n_columns * step :].copy()
-        windows = np.empty((n_columns, len(held), N_FFT))  # float64: NumPy is quicker with it
-        for n in range(n_columns):
-            start = (n + 1) * step
-            np.multiply(held[:, start : start + N_FFT], self._window, out=windows[n])
-        spectra = np.fft.rfft(windows, axis=2)
-        power = np.square(spectra.real) + np.square(spectra.imag)
+        # (columns, signals, samples), where they lie
+        strides = (step * held.strides[1], *held.strides)
+        views = np.lib.stride_tricks.as_strided(
+            held[:, step:], (n_columns, len(held), N_FFT), strides, writeable=False
+        )
+        spectra = np.fft.rfft(views * self._window, axis=2)  # float64: NumPy is quicker with it
+        power, imaginary = np.square(spectra.real), np.square(spectra.imag)
+        power += imaginary
         bands = np.empty((*power.shape[:2], N_BANDS))
         single = np.sqrt(power[..., : self._n_single])
-        left = single[..., self._low]
-        bands[..., : self._first] = np.square(
-            left + self._share * (single[..., self._low + 1] - left)
-        )
-        bands[..., self._first :] = np.maximum.reduceat(power, self._edges, axis=2)
-        db = 10.0 * np.log10(np.maximum(bands * self._scale, 1e-10))
-        return np.clip((db - FLOOR_DB) * (255.0 / -FLOOR_DB), 0.0, 255.0).astype(np.uint8)
+        low = single[..., self._low]
+        low += self._share * (single[..., self._low + 1] - low)
+        np.square(low, out=bands[..., : self._first])
+        np.maximum.reduceat(power, self._edges, axis=2, out=bands[..., self._first :])
+        np.maximum(bands, 1e-30, out=bands)
+        np.log10(bands, out=bands)
+        bands *= self._a
+        bands += self._b
+        np.maximum(bands, 0.0, out=bands)
+        np.minimum(bands, 255.0, out=bands)
+        return bands.astype(np.uint8)
