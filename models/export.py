@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from models.graph import DATA, Graph, noise_frames, stepped, write
-from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, BandNet, Together, parameters
+from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, Together, load, parameters
 from models.spectra import N_BANDS, N_LOW, PROFILES
 
 
@@ -219,14 +219,6 @@ def history(facts):
         "logits": facts.get("logits", 1.0),
         "runs": stages,
     }
-
-
-def load(run):
-    """ema.pt of a run folder -> (net, facts)."""
-    saved = torch.load(Path(run) / "ema.pt", map_location="cpu")
-    net = BandNet(saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
-    net.load_state_dict(saved["net"])
-    return net, saved["facts"]
 
 
 def export(run, path, *others):

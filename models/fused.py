@@ -457,9 +457,7 @@ class Errors(torch.autograd.Function):
         return out, None, None, None, None, None
 
 
-def errors(masks, energy, cross, mixture, target, soft):
-    """See `train.plain_errors`."""
-    return Errors.apply(masks, energy, cross, mixture, target, soft)
+errors = Errors.apply  # instead of `train.plain_errors`
 
 
 def bands(net, logs, state, scored=slice(None), low=None):

@@ -45,8 +45,7 @@ def steps(args):
         start = settings["start"]
         if start:
             learn(start)
-        alone = not start and name != "base"
-        share = SHARES["base"] + SHARES["finish"] if alone else SHARES.get(name, SHARES["finish"])
+        share = SHARES.get(name, SHARES["finish"])
         run = args.runs / name
         if (run / "done").exists():
             return

@@ -26,6 +26,7 @@ band-split RNN, TASLP 2023.
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -191,14 +192,16 @@ class Together(nn.Module):
             raise ValueError(
                 f"Together: got hop lengths {[net.hop_length for net in nets]}, expected one"
             )
+        self.names, first = [], 0  # of each net's states among those of all
+        for net in nets:
+            self.names.append({name: _counted(name, first) for name in net.zero_state(1)})
+            first += len(net.blocks)
 
     def zero_state(self, batch, device=None):
         """States at the start of a stream: blocks are counted through all nets."""
-        states, first = {}, 0
-        for net in self.nets:
-            for name, state in net.zero_state(batch, device).items():
-                states[_counted(name, first)] = state
-            first += len(net.blocks)
+        states = {}
+        for net, names in zip(self.nets, self.names, strict=True):
+            states |= {names[k]: state for k, state in net.zero_state(batch, device).items()}
         return states
 
     def forward(self, mix, state=None):
@@ -206,19 +209,12 @@ class Together(nn.Module):
         state = self.zero_state(mix.shape[0], mix.device) if state is None else state
         one = self.nets[0]
         logs, level = one.normalise(one.power(mix), state["level"])
-        following, masks, first = {"level": level}, 0, 0
-        for net in self.nets:
-            names = [name for name in net.zero_state(1) if name != "level"]
-            own = {name: state[_counted(name, first)] for name in names}
-            band_masks, next_ = net.bands(logs, own)
+        following, masks = {"level": level}, 0
+        for net, names in zip(self.nets, self.names, strict=True):
+            band_masks, own = net.bands(logs, {name: state[k] for name, k in names.items()})
             masks = masks + band_masks / len(self.nets)
-            following |= {_counted(name, first): next_[name] for name in names}
-            first += len(net.blocks)
+            following |= {names[name]: value for name, value in own.items()}
         return masks.permute(0, 1, 3, 4, 2) @ one.weight_bins, following
-
-    def macs(self):
-        """Multiplications of learned weights per frame."""
-        return sum(net.macs() for net in self.nets)
 
 
 def _counted(name, first):
@@ -418,6 +414,17 @@ def _gradients(total, keep, start, out):
     """Of keep, new, start, from the sum of all that reaches h."""
     before = torch.cat([start[None], out[:-1]])
     return total * before, total, total[0] * keep[0]
+
+
+def load(run, hop_length=None):
+    """The averaged weights of a run folder, as (net, facts of the run).
+
+    hop_length : samples; without it that of the run
+    """
+    saved = torch.load(Path(run) / "ema.pt", map_location="cpu")
+    net = BandNet(hop_length or saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
+    net.load_state_dict(saved["net"])
+    return net, saved["facts"]
 
 
 def parameters(net):

@@ -14,7 +14,7 @@ import torch
 
 from models import train
 from models.library import SAMPLERATE
-from models.nets import BandNet
+from models.nets import BandNet, load
 from models.spectra import Statistics
 from models.takes import Takes
 
@@ -34,14 +34,6 @@ def fixed(pool, hop):
     }
 
 
-def load(run, hop):
-    """The averaged weights of a run, as a net at another hop length."""
-    saved = torch.load(run / "ema.pt", map_location="cpu")
-    net = BandNet(hop, **saved["facts"]["net"]).eval()
-    net.load_state_dict(saved["net"])
-    return net
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -55,7 +47,7 @@ def main():
         raise SystemExit(f"{args.pool}: got no {' or '.join(HEARD)}, expected rendered takes")
     print(HEADS, "|---" * 8 + "|", sep="\n")
     for run in args.runs:
-        net = load(run, args.hop)
+        net, _ = load(run, args.hop)
         for name, batches in heard.items():
             row = train.validate(net, batches, max(1, 1024 // args.hop), torch.device("cpu"))
             print(f"| {run} | {name} |", " | ".join(f"{x:.2f}" for x in row), "|", flush=True)

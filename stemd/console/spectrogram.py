@@ -55,12 +55,11 @@ class Spectrogram:
         held = np.concatenate((self._held, signals), axis=1)
         n_columns = (held.shape[1] - N_FFT) // step
         self._held = held[:, n_columns * step :].copy()
-        # (columns, signals, samples), where they lie
-        strides = (step * held.strides[1], *held.strides)
-        views = np.lib.stride_tricks.as_strided(
-            held[:, step:], (n_columns, len(held), N_FFT), strides, writeable=False
-        )
-        spectra = np.fft.rfft(views * self._window, axis=2)  # float64: NumPy is quicker with it
+        views = np.lib.stride_tricks.sliding_window_view(held, N_FFT, axis=1)[:, step::step]
+        # (columns, signals, samples)
+        spectra = np.fft.rfft(
+            views.swapaxes(0, 1) * self._window, axis=2
+        )  # float64: NumPy is quicker with it
         power, imaginary = np.square(spectra.real), np.square(spectra.imag)
         power += imaginary
         bands = np.empty((*power.shape[:2], N_BANDS))

@@ -79,17 +79,15 @@ class Pipeline:
         else:
             net = MaskNet(path, spec, config.model.provider)
         self._admissions = np.zeros(spec.n_feeds, np.int64)
-        self._model = DeadlineModel(
-            net, spec, config.model.deadline * spec.hop_s, on_start=flush_denormals
-        )
-        self._names = net.name, net.provider
-        self._channels = config.ring_channels
         source = config.source
         fast = source.pace == "fast" and source.kind in ("file", "tone", "demo")
         self._lossless = fast or source.kind == "stdin"  # it can wait
         # What is made faster than it plays has the masks of each frame, however long they take.
         self._budget_s = PATIENCE_S if fast else config.model.deadline * spec.hop_s
         self._stuck_hops = STUCK_S / (PATIENCE_S if fast else spec.hop_s)
+        self._model = DeadlineModel(net, spec, self._budget_s, on_start=flush_denormals)
+        self._names = net.name, net.provider
+        self._channels = config.ring_channels
         self.separator = HopSeparator(spec, self._model)
         self.mixer = Mixer(spec)
         self.features = Features(spec)
