@@ -25,13 +25,13 @@ from models.render.score import Part
 from stemd.kernels.ear import LEVELS
 from stemd.processors.catalogue import find_model
 from stemd.processors.masknet import MaskNet
-from stemd.processors.pitch import BANDS, BASS, HEARD, NETS, STATES, VOCALS, Pitch
+from stemd.processors.pitch import BANDS, BASS, HEARD, NETS, STATES, VOCALS, VOICING, Pitch
 from stemd.processors.separator import HopSeparator
 from stemd.spec import N_CHANNELS, N_FEATURES, N_STEMS, SOURCES, STEMS, StreamSpec
 
 LAG_S = {VOCALS: 0.035, BASS: 0.045}  # about half of the window: what a frame is asked for
 FROM_S = 0.12  # the window fills
-EVERY = 3  # frames; neighbours are much alike
+EVERY = 2  # frames of 10 ms; neighbours are much alike
 FAINT = 1e-3  # of the mixture's power: nobody could hear it
 SEEKS = 4  # times a part is rendered whose pitch nobody knows
 FAR = 6  # half semitones by which a frame may be moved
@@ -104,26 +104,27 @@ def hear(rng, spec, net, tracks, truth):
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     share = np.float32(1.0 if rng.random() < 0.25 else rng.uniform(0.25, 0.75))
     seen = {(i, source): [] for i in range(2) for source in HEARD}
-    audible = {source: [] for source in HEARD}
+    audible, ends_s = ({source: [] for source in HEARD} for _ in range(2))
     looked = {key: [] for key in seen}  # silence is not looked at
     for h in range(hops):
         separator.process(mixes[h], stems, mix)
         alone = ideal[max(h - 1, 0)]  # audio is a hop older
         for i, heard in enumerate((stems, stems + share * (alone - stems))):
+            before = [ear.frames for ear in ears[i].ears]
             ears[i].process(mix, heard, out)
-            for source, ear in zip(HEARD, ears[i]._ears, strict=True):
-                if h % EVERY == 0:
-                    seen[i, source].append(ear._x.astype(np.float16))
-                    looked[i, source].append(ears[i]._told[source] > 0)
-        if h % EVERY == 0:
-            for source in HEARD:
-                power = np.mean(np.square(alone[0, source - 1]))
-                audible[source].append(power > FAINT * np.mean(np.square(mix)))
-    ends_s = (np.arange(0, hops, EVERY) + 1) * spec.hop_s
+            for source, ear, frames in zip(HEARD, ears[i].ears, before, strict=True):
+                if ear.frames == frames or frames % EVERY:
+                    continue
+                seen[i, source].append(ear.x.astype(np.float16))
+                looked[i, source].append(out[0, source, VOICING] > 0)
+                if i == 0:
+                    power = np.mean(np.square(alone[0, source - 1]))
+                    audible[source].append(power > FAINT * np.mean(np.square(mix)))
+                    ends_s[source].append((h + 1) * spec.hop_s)
     rows = []
     for (i, source), x in seen.items():
         midi, known = truth[source]
-        at_s = ends_s - spec.hop_s - LAG_S[source]
+        at_s = np.array(ends_s[source]) - spec.hop_s - LAG_S[source]
         at = np.clip(np.round(at_s / STEP_S).astype(int), 0, len(midi) - 1)
         pair = np.stack([midi[at, 0], midi[at, -1]], 1)
         faint = np.isfinite(pair[:, 0]) & ~np.array(audible[source])
@@ -161,19 +162,22 @@ def tones(rng, spec, source):
             tone = 10 ** (rng.uniform(-50, -8) / 20) * noise * (rng.random() < 0.8)
             pitch[:] = np.nan
         audio, midi = np.concatenate([audio, tone]), np.concatenate([midi, pitch])
-    pitch, index = Pitch(spec), list(HEARD).index(source)
+    pitch = Pitch(spec)
     beside = float(rng.random() < 0.5)
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     stems = np.zeros((1, N_STEMS, N_CHANNELS, m), np.float32)
-    x, ends = [], np.arange(1, samples // m) * m
-    for end in ends:
+    x, ends, ear = [], [], pitch.ears[list(HEARD).index(source)]
+    for end in range(m, samples // m * m, m):
         stems[:, source - 1] = audio[end - m : end]
+        frames = ear.frames
         pitch.process(np.float32(beside) * stems[:, source - 1], stems, out)
-        x.append(pitch._ears[index]._x.astype(np.float16))
+        if ear.frames > frames and frames % EVERY == 0:
+            x.append(ear.x.astype(np.float16))
+            ends.append(end)
+    ends = np.array(ends)
     at = np.clip(ends - int(LAG_S[source] * spec.samplerate), 0, midi.size - 1)
-    kept = slice(None, None, EVERY)
     pair = np.stack([midi[at], midi[at]], 1)
-    return source, np.array(x)[kept], pair[kept], (ends > FROM_S * spec.samplerate)[kept]
+    return source, np.array(x), pair, ends > FROM_S * spec.samplerate
 
 
 def wanted(midi, lowest, n):

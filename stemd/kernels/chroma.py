@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
-from stemd.kernels.nsdf import largest
+from stemd.kernels.reduce import largest
 
 FAINT = 1e-4  # of the highest peak's power: peaks 40 dB below are none
 TRIAD = 0.25  # least strength of each of a chord's three notes: one note's partials are no chord
@@ -96,23 +96,9 @@ def choose_chord(strengths, state, patience):
 
 @kernel(
     "void(float32[:, :, ::1], boolean[::1], int64[::1], float64, float64, float64, int64,"
-    "float64[:, :, ::1], int64[:, :, ::1], float64[::1], int64, int64, float32[:, :, ::1])"
+    "float64[:, :, ::1], int64[:, :, ::1], float64[::1], float32[:, :, ::1])"
 )
-def track_chroma(
-    powers,
-    plays,
-    span,
-    bin_hz,
-    keep,
-    quiet,
-    patience,
-    sums,
-    chords,
-    strengths,
-    chroma_column,
-    chord_column,
-    out,
-):
+def track_chroma(powers, plays, span, bin_hz, keep, quiet, patience, sums, chords, strengths, out):
     """Chroma and chord of every source from its newest spectrum.
 
     powers : (b, 1 + s, f) float32, see `source_powers`
@@ -123,14 +109,12 @@ def track_chroma(
     patience : see `choose_chord`
     sums, chords : (b, 1 + s, 12) float64, (b, 1 + s, 3) int64, running
     strengths : (12,) float64, overwritten
-    out : (b, 1 + s, features) float32; 12 columns from `chroma_column` and one overwritten
+    out : (b, 1 + s, 13) float32, overwritten; the classes, then the chord
     """
     for b in range(out.shape[0]):
         for source in range(out.shape[1]):
             row, total = out[b, source], sums[b, source]
-            for k in range(12):
-                row[chroma_column + k] = np.float32(0.0)
-            row[chord_column] = np.float32(0.0)
+            row[:] = np.float32(0.0)
             if not plays[source]:
                 continue
             bins = powers[b, source, span[0] : span[1]]
@@ -141,5 +125,5 @@ def track_chroma(
                 continue
             for k in range(12):
                 strengths[k] = total[k] / top
-                row[chroma_column + k] = np.float32(strengths[k])
-            row[chord_column] = np.float32(choose_chord(strengths, chords[b, source], patience))
+                row[k] = np.float32(strengths[k])
+            row[12] = np.float32(choose_chord(strengths, chords[b, source], patience))

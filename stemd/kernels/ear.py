@@ -7,20 +7,11 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import mean_square
 
 LEVELS = 5  # numbers beside lags and bands
 SOFT = np.float32(1e-6)  # of the loudest band: below, all is equal
 FAINT = np.float32(1e-10)  # mean square, -100 dBFS
-
-
-@kernel("float32(float32[::1], int64, int64)", fastmath=True)
-def mean_square(x, first, last):
-    """Of x[first:last]."""
-    total = np.float32(0.0)
-    for value in x[first:last]:
-        total += value * value
-    total /= np.float32(max(1, last - first))
-    return total
 
 
 @kernel(
@@ -43,12 +34,9 @@ def look(frames, powers, nsdf, rows, length, lags, first, shares, loudest, keep,
     x : (2 * n_lags + 2 * n_bands + LEVELS + 1,) float32, overwritten but for the last, which is 1
     """
     n_lags, n_bands = lags.shape[0], first.shape[0]
-    frame = frames[rows[0]]
-    own, whole = mean_square(frame, 0, length), mean_square(frames[rows[1]], 0, length)
-    early, late = (
-        mean_square(frame, 0, length // 3),
-        mean_square(frame, length - length // 3, length),
-    )
+    frame, third = frames[rows[0], :length], length // 3
+    own, whole = mean_square(frame), mean_square(frames[rows[1], :length])
+    early, late = mean_square(frame[:third]), mean_square(frame[length - third :])
     if own < np.float32(1e6) and whole < np.float32(1e6):  # what is none would stay for ever
         loudest[0] = max(keep * loudest[0], own)
         loudest[1] = max(keep * loudest[1], whole)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import sum_of
 
 
 @kernel("void(float32[:, :, ::1], int64[::1], float32, float32[:, :, ::1])", fastmath=True)
@@ -21,10 +22,8 @@ def band_levels(powers, edges, gain, levels):
     for b in range(powers.shape[0]):
         for source in range(powers.shape[1]):
             for band in range(edges.shape[0] - 1):
-                total = np.float32(0.0)
-                for p in powers[b, source, edges[band] : edges[band + 1]]:
-                    total += p
-                levels[b, source, band] = gain * np.float32(math.sqrt(total))
+                power = sum_of(powers[b, source, edges[band] : edges[band + 1]])
+                levels[b, source, band] = gain * np.float32(math.sqrt(power))
 
 
 @kernel(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import sum_of
 
 
 @kernel("UniTuple(float64, 5)(UniTuple(float64, 7), UniTuple(float64, 5), float32)", fastmath=True)
@@ -155,9 +156,7 @@ def describe(powers, products, edges, hz, gain, floor, columns, out):
             row, power, product = out[b, source], powers[b, source], products[b, source]
             total = zero
             for band in range(n_bands):
-                inside = zero
-                for p in power[edges[band] : edges[band + 1]]:
-                    inside += p
+                inside = sum_of(power[edges[band] : edges[band + 1]])
                 row[columns[2] + band] = np.float32(math.sqrt(gain * inside))
                 total += inside
             if gain * total > floor:

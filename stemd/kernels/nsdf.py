@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import largest
 
 
 @kernel("void(float32[:, ::1], float32[::1])", fastmath=True)
@@ -87,17 +88,19 @@ def decimate(mix, stems, taps, n_taps, factors, tail, past):
                 y[kept + n] = total
 
 
-@kernel("void(float32[:, ::1], int64[::1], float32[:, ::1])", fastmath=True)
-def centre(past, lengths, frames):
-    """The newest of the past without its mean, padded with zeros.
+@kernel("void(float32[:, :, ::1], int64[::1], int64[::1], float32[:, ::1])", fastmath=True)
+def centre(past, sources, lengths, frames):
+    """The newest of some sources' past without its mean, padded with zeros.
 
-    past : (rows, n) float32
-    lengths : (n_sources,) int64, samples taken; row r is source r % n_sources
-    frames : (rows, n_padded) float32, [:, :length] overwritten, the rest stays 0
+    past : (b, n_sources, n) float32
+    sources : (k,) int64, those taken; row r of frames is feed r // k, source sources[r % k]
+    lengths : (k,) int64, samples taken
+    frames : (>= b * k, n_padded) float32, [: b * k, :length] overwritten, the rest stays 0
     """
-    for row in range(past.shape[0]):
-        n_samples = lengths[row % lengths.shape[0]]
-        x = past[row, past.shape[1] - n_samples :]
+    taken = sources.shape[0]
+    for row in range(past.shape[0] * taken):
+        n_samples = lengths[row % taken]
+        x = past[row // taken, sources[row % taken], past.shape[2] - n_samples :]
         mean = np.float32(0.0)
         for n in range(n_samples):
             mean += x[n]
@@ -147,7 +150,7 @@ def normalise(frames, correlation, lengths, lags, quiet, nsdf):
 
     frames : (rows, n_padded) float32, without mean
     correlation : (rows, n_padded) float32, autocorrelation of `frames`
-    lengths : (n_sources,) int64, samples in a row; row r is source r % n_sources
+    lengths : (k,) int64, samples in a row; row r is of the source r % k of those taken
     lags : (rows, 2) int64, shortest and longest that matters
     quiet : mean square below which there is nothing: nsdf[:, 0] is 0
     nsdf : (rows, > longest + 1) float32, overwritten up to longest + 1
@@ -170,15 +173,6 @@ def normalise(frames, correlation, lengths, lags, quiet, nsdf):
             d[lag] = np.float32(max(both, least))
         for lag in range(1, lags[row, 1] + 2):
             d[lag] = np.float32(2.0) * r[lag] / d[lag]
-
-
-@kernel("float32(float32[::1])", fastmath=True)
-def largest(x):
-    """The largest, 0 where none is above."""
-    top = np.float32(0.0)
-    for value in x:
-        top = max(top, value)
-    return top
 
 
 @kernel("void(float32[:, ::1], int64[:, ::1], float32[:, ::1], float32, float64[:, :, ::1])")
@@ -301,24 +295,29 @@ def sharpen(d, period, height, longest):
 
 
 @kernel(
-    "void(float32[:, ::1], float64[:, :, ::1], int64[::1], int64[:, ::1], float64[::1],"
-    "float32[:, ::1], float64[::1], float64, float64, float64[::1], float32[:, :, ::1])"
+    "void(float32[:, ::1], float64[:, :, ::1], int64[::1], int64[:, ::1], int64[::1],"
+    "float64[::1], float32[:, ::1], float64[::1], float64, float64, float64[::1],"
+    "float32[:, :, ::1])"
 )
-def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, told, slowest, agree, steady, out):
+def tell_pitch(
+    nsdf, peaks, chosen, lags, sources, rates, voiced, told, slowest, agree, steady, out
+):
     """Fundamental and voicing of the chosen peaks; steady tones are averaged.
 
     nsdf, peaks, chosen, lags : as above
-    rates : (n_sources,) float64, Hz
+    sources : (k,) int64, row r is feed r // k, source sources[r % k]
+    rates : (k,) float64, Hz
     voiced : (b, n_sources) float32, voicing from which f0 is given
     told : (rows,) float64, voicing somebody else tells; negative: nobody does, the peak's height
     slowest : share of a new value in the average while it does not move
     agree : octaves off the average from which a new value replaces it
     steady : (rows,) float64, running; the average's binary logarithm of Hz, 0: none
-    out : (b, n_sources, 2) float32, overwritten; f0 in Hz (0: unvoiced), voicing 0 ... 1
+    out : (b, n_sources, 2) float32, of these sources overwritten; f0 in Hz (0: unvoiced) and
+        voicing 0 ... 1
     """
-    n_sources = rates.shape[0]
+    taken = sources.shape[0]
     for row in range(nsdf.shape[0]):
-        feed, source = row // n_sources, row % n_sources
+        feed, source = row // taken, sources[row % taken]
         f0_hz, voicing = 0.0, 0.0
         if chosen[row] >= 0:
             height = peaks[row, chosen[row], 2]
@@ -327,7 +326,7 @@ def tell_pitch(nsdf, peaks, chosen, lags, rates, voiced, told, slowest, agree, s
                 # the share of the energy that repeats; of the amplitude, as a level is heard
                 voicing = math.sqrt(min(max(height, 0.0), 1.0))
             if voicing >= voiced[feed, source]:
-                rate = rates[source]
+                rate = rates[row % taken]
                 longest = min(float(lags[row, 1]), 0.01 * rate)
                 period = peaks[row, chosen[row], 0]
                 if height > 0.0:

@@ -7,25 +7,23 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import sum_of
 
 
-@kernel("float32(float32[::1], float32[::1], float32[:, ::1], float32[::1])", fastmath=True)
-def _square(left, right, squares, power):
+@kernel("float32(float32[::1], float32[::1], float32[::1])", fastmath=True)
+def _square(left, right, power):
     """Power of both channels in each bin; the product of the channels, summed.
 
     The ends, 0 Hz and half the rate, count half: they have no image at negative frequency.
 
     left, right : (2 f,) float32, real and imaginary parts in turn
-    squares : (f, 2) float32, scratch
     power : (f,) float32, overwritten
     """
     product = np.float32(0.0)
-    flat = squares.reshape(left.shape[0])
-    for i in range(left.shape[0]):  # one float like the other: this vectorises, pairs do not
-        flat[i] = left[i] * left[i] + right[i] * right[i]
-        product += left[i] * right[i]
-    for f in range(power.shape[0]):
-        power[f] = squares[f, 0] + squares[f, 1]
+    for f in range(power.shape[0]):  # of flat arrays LLVM takes pairs apart in registers
+        a, b, c, d = left[2 * f], left[2 * f + 1], right[2 * f], right[2 * f + 1]
+        power[f] = a * a + b * b + c * c + d * d
+        product += a * c + b * d
     half, last = np.float32(0.5), power.shape[0] - 1
     for f in (0, last):
         power[f] *= half
@@ -35,17 +33,16 @@ def _square(left, right, squares, power):
 
 
 @kernel(
-    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], float32[:, ::1], float32[:, ::1],"
-    "float32[:, :, ::1], float32[:, ::1])",
+    "void(complex64[:, :, ::1], complex64[:, :, :, ::1], float32[:, ::1], float32[:, :, ::1],"
+    "float32[:, ::1])",
     fastmath=True,
 )
-def source_powers(spectra, masked, rest, squares, powers, products):
+def source_powers(spectra, masked, rest, powers, products):
     """Power in each bin of the mix, of the masked stems, and of what they leave of the mix.
 
     spectra : (b, 2, f) complex64
     masked : (b, 3, 2, f) complex64
     rest : (2, 2 f) float32, scratch
-    squares : (f, 2) float32, scratch
     powers : (b, 5, f) float32, overwritten; both channels together, half of it at the ends
     products : (b, 5) float32, overwritten; left times right as vectors, summed over bins
     """
@@ -58,11 +55,11 @@ def source_powers(spectra, masked, rest, squares, powers, products):
             for i in range(r.shape[0]):
                 r[i] = x[i] - y0[i] - y1[i] - y2[i]
         left, right = spectra[b, 0].view(np.float32), spectra[b, 1].view(np.float32)
-        products[b, 0] = _square(left, right, squares, powers[b, 0])
+        products[b, 0] = _square(left, right, powers[b, 0])
         for s in range(3):
             left, right = masked[b, s, 0].view(np.float32), masked[b, s, 1].view(np.float32)
-            products[b, 1 + s] = _square(left, right, squares, powers[b, 1 + s])
-        products[b, 4] = _square(rest[0], rest[1], squares, powers[b, 4])
+            products[b, 1 + s] = _square(left, right, powers[b, 1 + s])
+        products[b, 4] = _square(rest[0], rest[1], powers[b, 4])
 
 
 @kernel(
@@ -86,9 +83,7 @@ def band_magnitudes(powers, rows, edges, gain, levels):
             for band in range(n_bands):
                 low, high = edges[band] + half, edges[band + 1] + half
                 first, last = int(low), min(int(high), n_bins - 1)
-                total = zero
-                for v in p[first : last + 1]:
-                    total += v
+                total = sum_of(p[first : last + 1])
                 # of the outermost bins only what lies inside
                 total -= (low - np.float32(first)) * p[first]
                 total -= max(np.float32(last + 1) - high, zero) * p[last]

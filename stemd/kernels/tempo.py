@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.reduce import sum_of
 
 SPREAD = 6  # frames a period may change by from beat to beat
 NEAR = 3  # frames: periods this close to the likeliest are the same tempo
@@ -165,15 +166,6 @@ def believe(posterior, shortest, bounds, offsets, time, period, phase):
             return
 
 
-@kernel("float32(float32[::1])", fastmath=True)
-def _sum(x):
-    """Of all."""
-    total = np.float32(0.0)
-    for value in x:
-        total += value
-    return total
-
-
 @kernel(
     "void(float64, float64, float32[::1], int64, int64[::1], int64[::1], int64, float64[:, ::1],"
     "float64[::1], float32[:, ::1], float64[::1], float64[:, ::1], float64[::1])"
@@ -257,7 +249,7 @@ def advance(
             half = half + 1 if half + 1 < period else 0
         outer *= more
         outer_half *= more_half
-        inside = _sum(slots)
+        inside = sum_of(slots)
         mass[i] = inside
         total += float(inside)
     if not (1e-30 < total < 1e30):
@@ -291,6 +283,36 @@ def advance(
     phase = math.atan2(y, x) / (2.0 * math.pi)
     heard[1] = phase - math.floor(phase)
     heard[2] = min(math.sqrt(x * x + y * y), 1.0)
+
+
+@kernel(
+    "void(int32[::1], float64[:, ::1], float64[::1], int64[:, ::1], int64, int64, int64,"
+    "int64[:, ::1])"
+)
+def restrict(lock, pendulum, kept, bounds, shortest, longest, frame_length, wanted):
+    """Where each feed's tempo may be: in its range, or near the one it is locked to.
+
+    lock : (b,) int32, not 0: the tempo stays
+    pendulum : (b, 4) float64, running; its period in samples, see `swing`
+    kept : (b,) float64, running; samples, the period a lock is on, 0: none yet
+    bounds : (b, 2) int64, frames; first and last period of the range
+    shortest, longest : frames; of all periods
+    frame_length : samples
+    wanted : (b, 2) int64, overwritten; first and last period
+    """
+    for b in range(lock.shape[0]):
+        if lock[b] == 0:
+            kept[b] = 0.0
+        elif kept[b] == 0.0:
+            kept[b] = pendulum[b, 0]
+        elif pendulum[b, 0] > 0.0:
+            pendulum[b, 0] = kept[b]
+        period = int(kept[b] / frame_length)
+        if kept[b] > 0.0:
+            wanted[b, 0] = max(period - 1, shortest)
+            wanted[b, 1] = min(period + 2, longest)
+        else:
+            wanted[b, 0], wanted[b, 1] = bounds[b, 0], bounds[b, 1]
 
 
 @kernel(

@@ -31,7 +31,9 @@ from stemd.spec import (
 
 F0 = FEATURES.index("f0_hz")
 VOICING = FEATURES.index("voicing")
-VOCALS, BASS = SOURCES.index("vocals"), SOURCES.index("bass")
+MIX, VOCALS, DRUMS, BASS, OTHER = (
+    SOURCES.index(name) for name in ("mix", "vocals", "drums", "bass", "other")
+)
 LOW = len(SOURCES)  # one more row: the mix as the bass is heard, the highs taken away
 LOW_HZ = 250.0
 
@@ -40,7 +42,7 @@ Int64Array = npt.NDArray[np.int64]
 
 NETS = Path(__file__).parent.parent / "assets" / "pitch.npz"  # taught by models/pitch.py
 HEARD = {VOCALS: "vocals", BASS: "bass"}  # who has a net
-BESIDE = {VOCALS: 0, BASS: LOW}  # the mixture it is compared with
+BESIDE = {VOCALS: MIX, BASS: LOW}  # the mixture it is compared with
 STATES = {VOCALS: (34, 88), BASS: (22, 72)}  # MIDI numbers a net may choose from
 BANDS = {VOCALS: (36, 96), BASS: (24, 84)}  # of its spectra, two a semitone
 LOUDEST_S = 10.0  # memory of what a net calls loud
@@ -68,7 +70,9 @@ FRAME_MS = 5.8  # the costs below are for frames this far apart
 MEMORY_MS = 80.0  # a wrong octave is given up after about as long
 LEAP_COST, START_COST = 0.3, 0.5  # of an octave's leap; of a new start; heights of one frame
 QUIET = 1e-8  # mean square: -80 dBFS
-EVERY_MS = 5.0  # hops shorter than this are analysed every second time
+EVERY_MS = 10.0  # a source is analysed about so often, those of a group in the same hop
+GROUPS = ((MIX, VOCALS, DRUMS, OTHER), (BASS, LOW))  # a net's source beside its mixture
+LANES = 4  # rows that are transformed in the time of one and a half
 AVERAGE_MS = 80.0  # of a tone that does not move
 AGREE = 8.0 / 1200.0  # octaves; beyond, it moves: vibrato and glides are not averaged
 
@@ -81,7 +85,8 @@ class Pitch:
     add a guess of its own where the stem has no such peak; that one is good to a third of a
     semitone, peaks to a cent.  The others' voicing is the share of amplitude that repeats.
 
-    With hops below 5 ms (`tight`) a new value comes every second hop.
+    A new value comes about every 10 ms, that of the bass between those of the others: with hops of
+    5 ms (`live`) in every second hop, with shorter ones (`tight`) in every fourth.
 
     Attributes
     ----------
@@ -116,42 +121,25 @@ class Pitch:
         self._voiced = np.ones((n_feeds, n_sources), np.float32)
         self.lowest_hz = np.zeros((n_feeds, len(SOURCES)))
         self.highest_hz = np.zeros((n_feeds, len(SOURCES)))
-        rows = n_feeds * n_sources
-        self._lags = np.full((rows, 2), 2, np.int64)
-        for source, name in enumerate(SOURCES):
-            self.set_range(source, *PITCH_RANGES_HZ[name])
-        self._all_lags = np.stack([np.ones(rows, np.int64), np.tile(n_lags - 2, n_feeds)], axis=-1)
-        costs = np.stack([np.array(OCTAVE_COST)[kind], np.array(NOISE_COST)[kind]], axis=-1)
-        self._octave_cost = np.tile(costs, (n_feeds, 1)).astype(np.float32)
         self._tail = np.zeros((n_feeds, n_sources, max(N_TAPS) + spec.hop_length), np.float32)
         self._past = np.zeros((n_feeds, n_sources, int(self._lengths.max())), np.float32)
-        self._past_rows = self._past.reshape(rows, -1)
         self._section = _section(LOW_HZ / self._rates[LOW])
         self._low = np.zeros((n_feeds, 2))
         self._made = spec.hop_length // int(self._factors[LOW])
-        self._frames = np.zeros((rows, N_PADDED), np.float32)
-        self._spectra = np.zeros((rows, N_PADDED // 2 + 1), np.complex64)
-        self._correlation = np.zeros((rows, N_PADDED), np.float32)
-        self._nsdf = np.zeros((rows, int(n_lags.max()) + 1), np.float32)
-        self._peaks = np.zeros((rows, N_PEAKS, 4))
-        self._paths = np.zeros((n_feeds, n_sources, N_PEAKS, 2))
-        self._path_rows = self._paths.reshape(rows, N_PEAKS, 2)
-        self._chosen = np.zeros(rows, np.int64)
-        self._told = np.full(rows, -1.0)
-        self._steady = np.zeros((n_feeds, n_sources))
-        self._steady_rows = self._steady.reshape(rows)
         self._found = np.zeros((n_feeds, n_sources, 2), np.float32)
-        self._every = 2 if spec.hop_s < EVERY_MS * 1e-3 else 1
+        self._every = max(1, round(EVERY_MS * 1e-3 / spec.hop_s))
         frame_ms = spec.hop_s * self._every * 1e3
-        self._weight = frame_ms / FRAME_MS
-        self._keep = math.exp(-frame_ms / MEMORY_MS)
-        self._slowest = 1.0 - math.exp(-frame_ms / AVERAGE_MS)
-        self._turn = 0
-        self._ears = [
-            _Ear(source, self._rates[source], int(self._lengths[source]), frame_ms, n_feeds)
-            for source in HEARD
+        self._groups = [
+            _Group(
+                sources, self._rates, self._lengths, n_lags, self._limits_hz[0], frame_ms, n_feeds
+            )
+            for sources in GROUPS
         ]
-        self.transforms = (rows, N_PADDED, self._every)  # of that length, there and back, per hops
+        self.ears = [ear for group in self._groups for ear in group.ears]
+        self._turns = [k * self._every // len(GROUPS) for k in range(len(GROUPS))]
+        self._turn = 0
+        for source, name in enumerate(SOURCES):
+            self.set_range(source, *PITCH_RANGES_HZ[name])
 
     def set_range(
         self, source: int, low_hz: float, high_hz: float, feed: int | None = None
@@ -175,10 +163,11 @@ class Pitch:
         self.lowest_hz[which, source] = low
         self.highest_hz[which, source] = high
         rate = self._rates[source]
-        lags = self._lags.reshape(-1, len(SOURCES) + 1, 2)
-        # one lag more at the short end: a peak needs a neighbour on each side
-        lags[which, source, 0] = math.floor(rate / high) - 1
-        lags[which, source, 1] = math.ceil(rate / low)
+        for group in self._groups:
+            if source in group.sources:
+                # one lag more at the short end: a peak needs a neighbour on each side
+                lags = math.floor(rate / high) - 1, math.ceil(rate / low)
+                group.lags[which, group.sources.tolist().index(source)] = lags
 
     def process(self, mix: Float32Array, stems: Float32Array, out: Float32Array) -> None:
         """Take the next hop of audio.
@@ -192,76 +181,144 @@ class Pitch:
         """
         decimate(mix, stems, self._taps, self._n_taps, self._factors, self._tail, self._past)
         low_pass(self._past, LOW, self._made, self._section, self._low)
+        for turn, group in zip(self._turns, self._groups, strict=True):
+            if turn == self._turn:
+                self._voiced[:, : len(SOURCES)] = self.voiced
+                group.process(
+                    self._past, self.lowest_hz, self.highest_hz, self._voiced, self._found
+                )
         self._turn = (self._turn + 1) % self._every
-        if self._turn == 0:
-            self._analyse()
         out[:, :, F0 : VOICING + 1] = self._found[:, : len(SOURCES)]
 
     def reset(self, feed: int | None = None) -> None:
         """Forget one feed's past, or every feed's.  Thresholds and ranges stay."""
         which = slice(None) if feed is None else feed
-        for state in (self._tail, self._past, self._low, self._paths, self._steady, self._found):
+        for state in (self._tail, self._past, self._low, self._found):
             state[which] = 0.0
-        for ear in self._ears:
-            ear.loudest[which] = 0.0
+        for group in self._groups:
+            group.reset(which)
         if feed is None:
             self._turn = 0
 
-    def _analyse(self) -> None:
+
+class _Group:
+    """Sources that are analysed together, of all feeds: a row of each array for each of them."""
+
+    def __init__(
+        self,
+        sources: tuple[int, ...],
+        rates: Float64Array,
+        lengths: Int64Array,
+        n_lags: Int64Array,
+        lowest_hz: Float64Array,
+        frame_ms: float,
+        n_feeds: int,
+    ) -> None:
+        self.sources = np.array(sources)
+        k = len(sources)
+        self._rates, self._lengths = rates[self.sources], lengths[self.sources]
+        rows = n_feeds * k
+        shortest, longest = np.ones(k, np.int64), n_lags[self.sources] - 2
+        self._all_lags = np.tile(np.stack([shortest, longest], axis=-1), (n_feeds, 1))
+        self._lags = np.full((rows, 2), 2, np.int64)
+        self.lags = self._lags.reshape(n_feeds, k, 2)
+        kind = [0 if source in (BASS, LOW) else 1 for source in sources]
+        costs = np.stack([np.array(OCTAVE_COST)[kind], np.array(NOISE_COST)[kind]], axis=-1)
+        self._octave_cost = np.tile(costs, (n_feeds, 1)).astype(np.float32)
+        # rows beyond the last are silent and fill the lanes of the transform
+        padded = -(-rows // LANES) * LANES
+        self._all_frames = np.zeros((padded, N_PADDED), np.float32)
+        self._all_spectra = np.zeros((padded, N_PADDED // 2 + 1), np.complex64)
+        self._all_correlation = np.zeros((padded, N_PADDED), np.float32)
+        self._frames, self._spectra = self._all_frames[:rows], self._all_spectra[:rows]
+        self._correlation = self._all_correlation[:rows]
+        self._nsdf = np.zeros((rows, int(n_lags[self.sources].max()) + 1), np.float32)
+        self._peaks = np.zeros((rows, N_PEAKS, 4))
+        self._paths = np.zeros((rows, N_PEAKS, 2))
+        self._chosen = np.zeros(rows, np.int64)
+        self._told = np.full(rows, -1.0)
+        self._steady = np.zeros(rows)
+        self._weight = frame_ms / FRAME_MS
+        self._keep = math.exp(-frame_ms / MEMORY_MS)
+        self._slowest = 1.0 - math.exp(-frame_ms / AVERAGE_MS)
+        self._n_feeds = n_feeds
+        self.ears = [
+            _Ear(source, sources, rates, lengths, lowest_hz, frame_ms, n_feeds)
+            for source in sources
+            if source in HEARD
+        ]
+
+    def process(
+        self,
+        past: Float32Array,
+        lowest_hz: Float64Array,
+        highest_hz: Float64Array,
+        voiced: Float32Array,
+        found: Float32Array,
+    ) -> None:
+        """Tell f0 and voicing of the newest `past`, in these sources' columns of `found`."""
         nsdf, lags, peaks, chosen = self._nsdf, self._lags, self._peaks, self._chosen
-        centre(self._past_rows, self._lengths, self._frames)
-        forward(self._frames, self._spectra, LAST_OF_TWO)
+        centre(past, self.sources, self._lengths, self._frames)
+        forward(self._all_frames, self._all_spectra, LAST_OF_TWO)
         square_magnitude(self._spectra)
-        inverse(self._spectra, self._correlation, LAST_OF_TWO)
+        inverse(self._all_spectra, self._all_correlation, LAST_OF_TWO)
         normalise(self._frames, self._correlation, self._lengths, self._all_lags, QUIET, nsdf)
         find_peaks(nsdf, lags, self._octave_cost, LEAST_PEAK, peaks)
-        for ear in self._ears:
-            ear.process(
-                self._frames,
-                self._spectra,
-                nsdf,
-                self.lowest_hz,
-                self.highest_hz,
-                peaks,
-                self._told,
-            )
-        follow(peaks, self._weight, self._keep, LEAP_COST, START_COST, self._path_rows, chosen)
-        self._voiced[:, : len(SOURCES)] = self.voiced
+        for ear in self.ears:
+            ear.process(self._frames, self._spectra, nsdf, lowest_hz, highest_hz, peaks, self._told)
+        follow(peaks, self._weight, self._keep, LEAP_COST, START_COST, self._paths, chosen)
         tell_pitch(
             nsdf,
             peaks,
             chosen,
             lags,
+            self.sources,
             self._rates,
-            self._voiced,
+            voiced,
             self._told,
             self._slowest,
             AGREE,
-            self._steady_rows,
-            self._found,
+            self._steady,
+            found,
         )
+
+    def reset(self, which: int | slice) -> None:
+        """Forget the past of a feed, or of all."""
+        for state in (self._paths, self._steady):
+            state.reshape(self._n_feeds, len(self.sources), *state.shape[1:])[which] = 0.0
+        for ear in self.ears:
+            ear.loudest[which] = 0.0
 
 
 class _Ear:
     """The net of one source, for all feeds."""
 
     def __init__(
-        self, source: int, rate: float, length: int, frame_ms: float, n_feeds: int
+        self,
+        source: int,
+        sources: tuple[int, ...],
+        rates: Float64Array,
+        lengths: Int64Array,
+        lowest_hz: Float64Array,
+        frame_ms: float,
+        n_feeds: int,
     ) -> None:
-        self._source, self._rate, self._length = source, rate, length
+        self._source, self._rate = source, float(rates[source])
+        self._length = int(lengths[source])
+        rate = self._rate
         with np.load(NETS) as nets:
             names = [f"{HEARD[source]}_{layer}" for layer in ("first", "second", "third")]
             layers = [np.ascontiguousarray(nets[name], np.float32) for name in names]
         self._layers = layers
         first, last = STATES[source]
-        longest = math.ceil(rate / (LOWEST_HZ[0] if source == BASS else LOWEST_HZ[1]))
+        longest = math.ceil(rate / lowest_hz[source])
         halves = np.arange(2 * first, 2 * last + 1) / 2
         self._lags = np.minimum(rate / hertz_of(halves), longest)
         self._first, self._shares = bands(rate / N_PADDED, *BANDS[source])
         n_in = 2 * len(self._lags) + 2 * len(self._first) + LEVELS + 1
         assert layers[0].shape[0] == n_in
         assert layers[2].shape[1] == last - first + 2
-        self._x = np.ones(n_in, np.float32)
+        self.x = np.ones(n_in, np.float32)
         self._hidden = [np.ones(layer.shape[0], np.float32) for layer in layers[1:]]
         self._logits = np.zeros(last - first + 2, np.float32)
         self._chances = np.zeros(last - first + 1)
@@ -270,8 +327,9 @@ class _Ear:
         self._taste = np.array([*TASTE, octave_cost, first, steep, DOUBT, CLEAR])
         self._keep = np.float32(math.exp(-frame_ms * 1e-3 / LOUDEST_S))
         self.loudest = np.zeros((n_feeds, 2), np.float32)
-        places = np.arange(n_feeds)[:, None] * (len(SOURCES) + 1)
-        self._rows = places + np.array([source, BESIDE[source]])
+        places = np.array([sources.index(source), sources.index(BESIDE[source])])
+        self._rows = np.arange(n_feeds)[:, None] * len(sources) + places
+        self.frames = 0  # heard so far
 
     def process(
         self,
@@ -284,6 +342,7 @@ class _Ear:
         told: Float64Array,
     ) -> None:
         """Weigh the peaks of this source's rows, and tell their voicing."""
+        self.frames += 1
         listen(
             frames,
             powers,
@@ -299,7 +358,7 @@ class _Ear:
             highest_hz,
             self._source,
             *self._layers,
-            self._x,
+            self.x,
             *self._hidden,
             self._logits,
             self._chances,

@@ -27,7 +27,6 @@ class Powers:
         self.bins: Float32Array = np.zeros((*shape, spec.n_bins), np.float32)
         self.products: Float32Array = np.zeros(shape, np.float32)
         self._rest = np.zeros((N_CHANNELS, 2 * spec.n_bins), np.float32)
-        self._squares = np.zeros((spec.n_bins, 2), np.float32)
 
     def process(self, spectra: Complex64Array, masked: Complex64Array) -> Powers:
         """Square the newest frame.
@@ -40,7 +39,7 @@ class Powers:
         -------
         self
         """
-        source_powers(spectra, masked, self._rest, self._squares, self.bins, self.products)
+        source_powers(spectra, masked, self._rest, self.bins, self.products)
         return self
 
 

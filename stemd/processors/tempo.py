@@ -7,7 +7,16 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from stemd.kernels.tempo import SPREAD, believe, deep_rise, gather, listen, spread_evenly, swing
+from stemd.kernels.tempo import (
+    SPREAD,
+    believe,
+    deep_rise,
+    gather,
+    listen,
+    restrict,
+    spread_evenly,
+    swing,
+)
 from stemd.processors.stft import Float32Array
 from stemd.spec import FEATURES, SOURCES, TEMPO_RANGE_BPM, StreamSpec
 
@@ -137,7 +146,16 @@ class Tempo:
         )
         done = int(self._done[0])
         if done:
-            self._restrict()
+            restrict(
+                self.lock,
+                self._pendulum,
+                self._kept,
+                self._range,
+                self._shortest,
+                self._longest,
+                self._frame_length,
+                self._wanted,
+            )
             listen(
                 self._frames,
                 done,
@@ -239,22 +257,6 @@ class Tempo:
             )
         if feed is None:
             self._fill = self._time = self._position = self._oldest = 0
-
-    def _restrict(self) -> None:
-        """Where the tempo may be: in the range, or near the one it is locked to."""
-        for b in range(len(self.lock)):
-            if not self.lock[b]:
-                self._kept[b] = 0.0
-            elif self._kept[b] == 0.0:
-                self._kept[b] = self._pendulum[b, 0]
-            elif self._pendulum[b, 0] > 0.0:
-                self._pendulum[b, 0] = self._kept[b]
-            period = self._kept[b] / self._frame_length
-            if period > 0.0:
-                self._wanted[b, 0] = max(int(period) - 1, self._shortest)
-                self._wanted[b, 1] = min(int(period) + 2, self._longest)
-            else:
-                self._wanted[b] = self._range[b]
 
 
 def circle(periods: npt.NDArray[np.int64]) -> Float32Array:

@@ -57,7 +57,8 @@ def nsdf_of(x, n_padded, longest, lengths, lags=None):
     """Rows x (rows, n) through the kernels."""
     rows = len(x)
     frames = np.zeros((rows, n_padded), np.float32)
-    centre(x, lengths, frames)
+    sources = np.arange(len(lengths))
+    centre(x.reshape(-1, len(lengths), x.shape[1]), sources, lengths, frames)
     correlation = np.fft.irfft(np.abs(np.fft.rfft(frames)) ** 2).astype(np.float32)
     d = np.full((rows, longest + 2), 7.0, np.float32)
     lags = np.tile(np.array([10, longest], np.int64), (rows, 1)) if lags is None else lags
@@ -181,11 +182,11 @@ def test_steady_tones_are_averaged_and_moves_are_not():
     rate, out = np.array([1000.0]), np.zeros((1, 1, 2), np.float32)
     steady, voiced = np.zeros(1), np.full((1, 1), 0.7, np.float32)
     lags, chosen = np.array([[5, 40]], np.int64), np.zeros(1, np.int64)
-    d, told = np.zeros((1, 64), np.float32), np.array([-1.0])
+    d, told, source = np.zeros((1, 64), np.float32), np.array([-1.0]), np.zeros(1, np.int64)
 
     def tell(period, height=0.9):
         peaks = np.array([[[period, math.log2(period), height, 0.0]]])
-        tell_pitch(d, peaks, chosen, lags, rate, voiced, told, 0.1, 8 / 1200, steady, out)
+        tell_pitch(d, peaks, chosen, lags, source, rate, voiced, told, 0.1, 8 / 1200, steady, out)
         return out[0, 0].tolist()
 
     assert tell(20.0)[0] == pytest.approx(50.0)

@@ -24,9 +24,9 @@ def cplx(rng, *shape):
 
 def test_powers_and_products_equal_the_twin(rng):
     spectra, masked = cplx(rng, B, 2, F), cplx(rng, B, 3, 2, F)
-    rest, squares = np.zeros((2, 2 * F), np.float32), np.zeros((F, 2), np.float32)
+    rest = np.zeros((2, 2 * F), np.float32)
     powers, products = np.full((B, 5, F), 9.0, np.float32), np.full((B, 5), 9.0, np.float32)
-    source_powers(spectra, masked, rest, squares, powers, products)
+    source_powers(spectra, masked, rest, powers, products)
     weights = np.ones(F)
     weights[[0, -1]] = 0.5  # they have no image
     left = spectra - masked.sum(axis=1)
