@@ -3,6 +3,7 @@
     python -m models.clips --samples ../shared/samples --pool ../takes/train --folder ../clips
     python -m models.hits --clips ../clips --work ../hits --profile live --minutes 60
     python -m models.hits --clips ../clips --work ../hits --profile tight --minutes 15 --like live
+    python -m models.hits --clips ../clips --work ../hits --start stemd/assets/odds.npz --minutes 20
 
 What the net sees (`stemd.processors.odds`) of a clip is made once: as the released model separates
 it, and of the true stems. `--like` spares the separation: it takes each band's gain from another
@@ -335,6 +336,21 @@ class Net(nn.Module):
         state, _ = self.gru(hidden)
         return self.out(torch.cat([hidden, state], -1))
 
+    def take_over(self, path, profile):
+        """Weights of a released file; what it leaves out stays as it is."""
+        pairs = (
+            (self.embed.weight, self.embed.bias),
+            (self.mid.weight, self.mid.bias),
+            (self.gru.weight_ih_l0, self.gru.bias_ih_l0),
+            (self.gru.weight_hh_l0, self.gru.bias_hh_l0),
+            (self.out.weight, self.out.bias),
+        )
+        with np.load(path) as file, torch.no_grad():
+            for layer, (weight, bias) in zip(LAYERS, pairs, strict=True):
+                whole = torch.from_numpy(file[f"{profile}_{layer}"].astype(np.float32))
+                weight[: whole.shape[1]] = whole[:-1].T
+                bias[: whole.shape[1]] = whole[-1]
+
     def layers(self, threshold):
         """{name: (n_in + 1, n_out)} as `Odds` wants them, the last row is the bias; what is not
         told is left out, and the odds are 1 where the logit is `threshold`."""
@@ -484,7 +500,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="for levels and unfinished nets")
     parser.add_argument("--profile", choices=PROFILES, default="live")
     parser.add_argument("--like", choices=PROFILES, help="a profile that is finished")
-    parser.add_argument("--start", type=Path, help="a net of this profile to go on from")
+    parser.add_argument("--start", type=Path, help="a net to go on from, .pt or .npz")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--signals", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
@@ -496,8 +512,10 @@ def main():
     takes, held = prepare(args, "train"), prepare(args, "validation")
     told = paper(rng, args.profile, args.signals)
     net = Net(args.profile)
-    start = args.work / f"{args.like}.pt" if args.like else args.start
-    if start:
+    start = args.work / f"{args.like}.pt" if args.like and not args.start else args.start
+    if start and start.suffix == ".npz":
+        net.take_over(start, args.profile)
+    elif start:
         net.load_state_dict(torch.load(start))
     learn(args, rng, takes, told, net)
     torch.save(net.state_dict(), args.work / f"{args.profile}.pt")
