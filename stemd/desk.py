@@ -5,11 +5,12 @@ The only writer of `status.mixer` and of the asking half of `status.command`; li
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -293,44 +294,37 @@ class _Probe:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._deadline = time.monotonic() + PROBE_TIMEOUT_S
-        self._output = b""
         self._devices: Answer | None = None
         self.done = False
-        try:
-            self._child: subprocess.Popen[bytes] | None = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+        self._child: subprocess.Popen[bytes] | None = None
+        # a file: pipes that do not block are not to be had everywhere, and a sound server that the
+        # child has started would keep one open
+        with contextlib.suppress(OSError):
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed in `close`
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.DEVNULL
             )
-        except OSError:
-            self._child = None
-        else:
-            assert self._child.stdout is not None
-            os.set_blocking(self._child.stdout.fileno(), False)
 
     def poll(self) -> Answer | None:
         if self._devices is not None:
             return self._devices
-        child = self._child
-        if child is None or child.stdout is None:
+        if self._child is None:
             self.done = True
             raise ProtocolError("devices: got no listing process, expected one")
-        ended = child.poll() is not None
-        while chunk := _read_available(child.stdout.fileno()):
-            self._output += chunk
-        if not ended:
+        if self._child.poll() is None:
             if time.monotonic() < self._deadline:
                 return None
             self.close()
             raise ProtocolError(
                 f"devices: got no list in {PROBE_TIMEOUT_S:g} s, is the sound server alive?"
             )
+        self._output.seek(0)
+        output = self._output.read()
         self.close()
         try:
-            listing = json.loads(self._output)
+            listing = json.loads(output)
         except ValueError as error:
-            raise ProtocolError(f"devices: got {self._output[:60]!r}, expected a list") from error
+            raise ProtocolError(f"devices: got {output[:60]!r}, expected a list") from error
         self._devices = {"devices": listing}
         return self._devices
 
@@ -339,16 +333,8 @@ class _Probe:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
-            if self._child.stdout is not None:
-                self._child.stdout.close()
+            self._output.close()
             self._child = None
-
-
-def _read_available(fd: int) -> bytes:
-    try:
-        return os.read(fd, 65_536)
-    except BlockingIOError:
-        return b""
 
 
 def session_text(session: int) -> str:
