@@ -55,6 +55,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield machine.realtime()
     yield machine.memory_lock()
     yield machine.governor()
+    yield machine.preemption()
     yield machine.memory()
     yield machine.swap()
     yield machine.clock()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gzip
 import os
 import shutil
 import subprocess
 import sys
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -103,6 +106,54 @@ def governor(root: Path = Path("/sys/devices/system/cpu")) -> Finding:
         f"governor {shown}",
         "For the show: sudo cpupower frequency-set -g performance.",
     )
+
+
+def preemption(
+    version: str | None = None,
+    cmdline: Path = Path("/proc/cmdline"),
+    configs: Sequence[Path] | None = None,
+) -> Finding:
+    """Whether the kernel, at work for another program, lets a thread of ours have its processor."""
+    name = "kernel preemption"
+    if not sys.platform.startswith("linux"):
+        return Finding(name, "ok", f"not told by {sys.platform}")
+    version = os.uname().version if version is None else version
+    if "PREEMPT_RT" in version:
+        return Finding(name, "ok", "full, a real-time kernel")
+    if configs is None:
+        configs = Path("/proc/config.gz"), Path(f"/boot/config-{os.uname().release}")
+    mode = _preemption(cmdline, configs)
+    if mode is None and "PREEMPT" in version and "DYNAMIC" not in version:
+        mode = "full"
+    if mode is None:
+        return Finding(name, "ok", "cannot be asked here")
+    if mode != "none":
+        return Finding(name, "ok", mode)
+    return Finding(
+        name,
+        "warn",
+        mode,
+        "Boot with preempt=full, or a low-latency kernel; until then, copy no files in the show.",
+    )
+
+
+def _preemption(cmdline: Path, configs: Sequence[Path]) -> str | None:
+    """none, voluntary, lazy or full, as asked for at boot or else built in; None: not told."""
+    with contextlib.suppress(OSError):
+        for word in cmdline.read_text().split():
+            key, _, value = word.partition("=")
+            if key == "preempt":
+                return value
+    modes = {"_NONE": "none", "_VOLUNTARY": "voluntary", "_LAZY": "lazy", "": "full"}
+    for path in configs:
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            content = path.read_bytes()
+            text = gzip.decompress(content) if path.suffix == ".gz" else content
+            lines = text.decode("utf-8", "replace").splitlines()
+            for ending, mode in modes.items():
+                if f"CONFIG_PREEMPT{ending}=y" in lines:
+                    return mode
+    return None
 
 
 def memory(path: Path = Path("/proc/meminfo")) -> Finding:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
+import sys
 
 import pytest
 
 from stemd.cli import doctor
 from stemd.cli.doctor import port_free
-from stemd.cli.machine import governor, memory, realtime, swap, throttled
+from stemd.cli.machine import governor, memory, preemption, realtime, swap, throttled
 from stemd.config import build_config
 from stemd.errors import EXIT_FAILED, EXIT_OK, DeviceError
 from stemd.keys import KeyStore, make_pair
@@ -26,6 +28,38 @@ def test_governor(tmp_path, governors, verdict):
         folder.mkdir(parents=True)
         (folder / "scaling_governor").write_text(name + "\n")
     assert governor(tmp_path).verdict == verdict
+
+
+DYNAMIC, FIXED = "#1 SMP PREEMPT_DYNAMIC Thu Nov 19 2026", "#1 SMP PREEMPT Debian"
+NONE = "CONFIG_PREEMPT_NONE=y\nCONFIG_PREEMPT_DYNAMIC=y\n"
+VOLUNTARY = "# CONFIG_PREEMPT_NONE is not set\nCONFIG_PREEMPT_VOLUNTARY=y\n"
+FULL = "CONFIG_PREEMPT_BUILD=y\nCONFIG_PREEMPT=y\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of Linux alone")
+@pytest.mark.parametrize(
+    ("version", "cmdline", "config", "found", "verdict"),
+    [
+        (DYNAMIC, "ro quiet", NONE, "none", "warn"),
+        (DYNAMIC, "preempt=full ro", NONE, "full", "ok"),
+        (DYNAMIC, "preempt=none", FULL, "none", "warn"),
+        (DYNAMIC, "", VOLUNTARY, "voluntary", "ok"),
+        (DYNAMIC, "", FULL, "full", "ok"),
+        (DYNAMIC, "", "", "cannot be asked here", "ok"),
+        (FIXED, "", "", "full", "ok"),
+        ("#1 SMP PREEMPT_RT", "", "CONFIG_PREEMPT_RT=y\n", "full, a real-time kernel", "ok"),
+    ],
+)
+def test_preemption(tmp_path, version, cmdline, config, found, verdict):
+    line, torn, plain, packed = (tmp_path / n for n in ("line", "torn.gz", "config", "config.gz"))
+    line.write_text(cmdline)
+    torn.write_bytes(gzip.compress(NONE.encode())[:-9])  # passed over
+    plain.write_text(config)
+    packed.write_bytes(gzip.compress(config.encode()))
+    for path in (plain, packed):
+        told = preemption(version, line, [tmp_path / "absent", torn, path])
+        assert (told.found, told.verdict) == (found, verdict)
+        assert bool(told.fix) == (verdict == "warn")
 
 
 @pytest.mark.parametrize(
