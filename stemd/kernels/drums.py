@@ -79,13 +79,37 @@ def drum_logits(
                 logits[b, k] += last[i] * third[i, k]
 
 
+@kernel("void(float32[:, :, ::1], float32, float32[::1], float32[:, ::1], float32[::1])")
+def weigh_company(levels, keep, limits, energies, shares):
+    """How much there is beside the drums, as a weight: none while they are alone.
+
+    levels : (b, 2, n_bands) float32, of the drums, of the mix; finite
+    keep : of the energies of earlier hops
+    limits : (3,) float32; share of the mix's energy that is drums from which the weight is 0, below
+        which it is whole, and what it is then
+    energies : (b, 2) float32, running; of the drums, of the mix
+    shares : (b,) float32, overwritten
+    """
+    for b in range(levels.shape[0]):
+        for row in range(2):
+            energy = np.float32(0.0)
+            for band in range(levels.shape[2]):
+                energy += levels[b, row, band] * levels[b, row, band]
+            energies[b, row] = keep * energies[b, row] + energy
+        alone = energies[b, 0] / max(energies[b, 1], np.float32(1e-20))
+        company = (limits[0] - alone) / (limits[0] - limits[1])
+        shares[b] = limits[2] * min(max(company, np.float32(0.0)), np.float32(1.0))
+
+
 @kernel(
-    "void(float32[:, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1],"
-    "boolean[:, ::1], int64[:, ::1], float32[:, :, ::1], int64[::1], int64, int64, int64,"
-    "float32[:, :, ::1])"
+    "void(float32[:, ::1], float32[:, ::1], float32[::1], float32[:, :, ::1], float32[:, ::1],"
+    "float32[:, ::1], int64[:, ::1], boolean[:, ::1], int64[:, ::1], float32[:, :, ::1],"
+    "int64[::1], int64, int64, int64, float32[:, :, ::1])"
 )
 def pick_hits(
     logits,
+    others,
+    shares,
     levels,
     threshold,
     built_in,
@@ -102,6 +126,8 @@ def pick_hits(
     """Declare a hit of each class when its likelihood passes the threshold.
 
     logits : (b, 3) float32
+    others : (b, >= 3) float32, the last three are those of somebody else who is asked for 0
+    shares : (b,) float32, weight of the others' word
     levels : (b, 2, n_bands) float32, of the drums, of the mix
     threshold : (b, 3) float32, factor on the odds that are asked for
     built_in : (3, 3) float32, per class: logit asked for, nominal loud level in dB, dB from
@@ -116,10 +142,14 @@ def pick_hits(
     out : (b, source, feature) float32, three columns of one row overwritten
     """
     loud, count = heard[0], heard[1]
+    first = others.shape[1] - logits.shape[1]
     for b in range(logits.shape[0]):
+        theirs = shares[b]
+        own = np.float32(1.0) - theirs
         for k in range(logits.shape[1]):
             factor = max(threshold[b, k], np.float32(1e-6))
-            over = logits[b, k] - built_in[k, 0] - np.float32(math.log(factor))
+            odds = own * (logits[b, k] - built_in[k, 0]) + theirs * others[b, first + k]
+            over = odds - np.float32(math.log(factor))
             velocity = np.float32(0.0)
             since[b, k] = min(since[b, k] + 1, 1 << 30)
             if muted[b] > 0:

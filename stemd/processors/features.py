@@ -65,7 +65,7 @@ class Features:
         self.pitch.process(mix, stems, out)
         self.notes.process(out)  # of onset, level and pitch
         self.chroma.process(powers, out)
-        self.drums.process(powers, out)
+        self.drums.process(powers, onset.odds, out)
         self.tempo.process(onset.flux, out)  # of the bands, too
 
     def seam(self, feed: int) -> None:

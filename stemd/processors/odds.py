@@ -3,8 +3,8 @@
 One small recurrent net looks at the levels of the mix and of every stem in a few bands, now and up
 to 85 ms ago, and at how much they rise. Since it sees all stems at once it can tell a note of one
 from what a separator spills into another; since it was taught on what the released models separate,
-it knows how they err. `models/hits.py` makes it; `Onset` decides what to make of the odds. Those of
-drum hits are learnt beside the others and not used yet: `Drums` errs less on dry kits.
+it knows how they err. `models/hits.py` makes it; `Onset` decides what to make of the odds, and
+`Drums`, which errs less on dry kits, has those of hits beside its own.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stemd.kernels.drums import drum_logits, pick_hits
+from stemd.kernels.drums import drum_logits, pick_hits, weigh_company
 
 B, N_BANDS = 2, 5
 N_IN, H1, H2 = 3 * N_BANDS, 12, 6
@@ -81,14 +81,17 @@ class Picker:
         self.refractory = refractory
         self.out = np.full((n_feeds, 2, 5), 9.0, np.float32)
 
-    def __call__(self, logits, level=0.1):
+    def __call__(self, logits, level=0.1, others=(9.0, 9.0, 9.0), share=0.0):
         levels = np.zeros((len(self.muted), 2, 5), np.float32)
         levels[:, 0] = level
         levels[:, 1] = 7.0  # the mix is not measured
         logits = np.tile(np.asarray(logits, np.float32), (len(self.muted), 1))
+        n_feeds = len(self.muted)
+        others = np.tile(np.asarray((7.0, *others), np.float32), (n_feeds, 1))
+        shares = np.full(n_feeds, share, np.float32)
         pick_hits(
-            logits, levels, self.threshold, self.built_in, self.spans, self.armed, self.since,
-            self.heard, self.muted, self.refractory, 1, 2, self.out,
+            logits, others, shares, levels, self.threshold, self.built_in, self.spans,
+            self.armed, self.since, self.heard, self.muted, self.refractory, 1, 2, self.out,
         )  # fmt: skip
         return self.out[0, 1, 2:].copy()
 
@@ -117,6 +120,31 @@ def test_classes_are_declared_by_themselves():
     pick = Picker()
     np.testing.assert_array_equal(pick([2.0, 0.5, 2.0]) > 0, [True, False, True])
     np.testing.assert_array_equal(pick([-5.0, 2.0, 2.0]) > 0, [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [((2.0, 0.4, -9.0), [True, False, False]), ((0.5, 4.0, 1.1), [False, True, True])],
+)
+def test_another_opinion_counts_by_its_share(others, told):
+    # its own are 0.5 below what is asked for; the others' are asked for 0
+    got = Picker()([0.5, 0.5, 0.5], 0.1, others, 0.5) > 0
+    np.testing.assert_array_equal(got, told)
+
+
+def test_company_counts_from_two_fifths_on(rng):
+    limits, keep = np.array([0.9, 0.6, 0.5], np.float32), np.float32(0.9)
+    energies, shares = np.zeros((B, 2), np.float32), np.zeros(B, np.float32)
+    slow = np.zeros((B, 2))
+    for _ in range(30):
+        levels = np.abs(real(rng, B, 2, N_BANDS))
+        levels[:, 1] = levels[:, 0] * rng.uniform(1.0, 1.4, (B, 1)).astype(np.float32)
+        weigh_company(levels, keep, limits, energies, shares)
+        slow = 0.9 * slow + np.square(levels.astype(np.float64)).sum(-1)
+        wanted = 0.5 * np.clip((0.9 - slow[:, 0] / slow[:, 1]) / 0.3, 0, 1)
+        np.testing.assert_allclose(shares, wanted, atol=1e-4)
+    weigh_company(np.zeros((B, 2, N_BANDS), np.float32), np.float32(0.0), limits, energies, shares)
+    assert np.isfinite(shares).all()
 
 
 def test_no_two_hits_within_the_refractory_time():

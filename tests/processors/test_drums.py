@@ -9,6 +9,7 @@ import pytest
 import soundfile as sf
 
 from stemd.processors.drums import Drums
+from stemd.processors.odds import Odds
 from stemd.processors.onset import SEAM_MS
 from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
@@ -70,17 +71,18 @@ def rock(bpm=110, bars=4, lead_s=0.5):
 def hits_of(audio, spec, stem="drums", before_hop=None):
     """Velocities (hop, 3) of audio (c, n); all of it is one stem."""
     separator = HopSeparator(spec, FixedMasks.one(spec, stem))
-    drums, powers = Drums(spec), Powers(spec)
+    drums, powers, odds = Drums(spec), Powers(spec), Odds(spec)
     stems = np.zeros((1, 4, 2, spec.hop_length), np.float32)
     mix = np.zeros((1, 2, spec.hop_length), np.float32)
     out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
     found = []
     for hop in range(audio.shape[1] // spec.hop_length):
         if before_hop:
-            before_hop(hop, separator, drums)
+            before_hop(hop, separator, drums, odds)
         piece = audio[None, :, hop * spec.hop_length : (hop + 1) * spec.hop_length]
         separator.process(np.ascontiguousarray(piece, np.float32), stems, mix)
-        drums.process(powers.process(separator.spectra, separator.masked), out)
+        odds.process(powers.process(separator.spectra, separator.masked))
+        drums.process(powers, odds, out)
         found.append(out[0, ROW, COLUMNS].copy())
         out[0, ROW, COLUMNS] = 0.0
         assert not out.any()  # no other column, no other row
@@ -245,13 +247,15 @@ def test_numbers_that_are_none_are_no_hits_and_are_forgotten(profile):
     strokes, seconds = rock()
     audio = stereo(Kit().play(strokes, seconds))
 
-    def spoil(hop, separator, drums):
+    def spoil(hop, separator, drums, odds):
         """Once, straight into the spectra the next call would see."""
         if hop == 20:
             bad = np.full_like(separator.spectra, np.nan)
             masked = np.full_like(separator.masked, np.inf)
             out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
-            drums.process(Powers(spec).process(bad, masked), out)
+            powers = Powers(spec).process(bad, masked)
+            odds.process(powers)
+            drums.process(powers, odds, out)
             assert not out.any()
 
     clean, spoiled = hits_of(audio, spec), hits_of(audio, spec, before_hop=spoil)
@@ -265,7 +269,7 @@ def test_nothing_is_declared_around_a_seam(profile):
     audio = stereo(Kit().play(strokes, 3.2))
     at = int((0.5 + 0.4 * 3) * RATE) // spec.hop_length
 
-    def seam(hop, separator, drums):
+    def seam(hop, separator, drums, odds):
         if hop == at:
             drums.mute(0)
 
@@ -283,7 +287,7 @@ def test_two_feeds_are_two_runs():
     tracks = [Kit(p, seed=s).play(strokes, seconds) for s, p in enumerate((0.9, 1.2))]
     tracks[1] = np.roll(tracks[1], 5000)
     both = HopSeparator(spec, FixedMasks.one(spec, "drums"))
-    drums, powers = Drums(spec), Powers(spec)
+    drums, powers, odds = Drums(spec), Powers(spec), Odds(spec)
     drums.threshold[1] = 2.0
     stems, mix = np.zeros((2, 4, 2, 256), np.float32), np.zeros((2, 2, 256), np.float32)
     out = np.zeros((2, len(SOURCES), N_FEATURES), np.float32)
@@ -292,10 +296,11 @@ def test_two_feeds_are_two_runs():
         cut = slice(hop * 256, (hop + 1) * 256)
         audio = np.stack([stereo(track[cut]) for track in tracks])
         both.process(audio, stems, mix)
-        drums.process(powers.process(both.spectra, both.masked), out)
+        odds.process(powers.process(both.spectra, both.masked))
+        drums.process(powers, odds, out)
         rows.append(out[:, ROW][:, COLUMNS])
 
-    def threshold(hop, separator, drums):
+    def threshold(hop, separator, drums, odds):
         drums.threshold[0] = 2.0
 
     rows = np.array(rows)
@@ -313,11 +318,12 @@ def test_reset_restores_all_state_to_the_bit(profile):
     hops = audio.shape[1] // spec.hop_length
     twice = np.concatenate([audio[:, : hops * spec.hop_length]] * 2, axis=1)
 
-    def again(hop, separator, drums):
+    def again(hop, separator, drums, odds):
         if hop == hops:
             drums.mute(0)
             separator.reset()
             drums.reset()
+            odds.reset()
 
     found = hits_of(twice, spec, before_hop=again)
     assert found[:hops].any()
@@ -332,7 +338,7 @@ def test_a_higher_threshold_hears_less_a_lower_one_more():
     audio += 0.004 * rng.standard_normal(audio.shape)
 
     def counts(factor):
-        def ask(hop, separator, drums):
+        def ask(hop, separator, drums, odds):
             drums.threshold[0, SNARE] = factor
 
         return (hits_of(audio, spec, before_hop=ask) > 0).sum(axis=0)
@@ -344,7 +350,7 @@ def test_a_higher_threshold_hears_less_a_lower_one_more():
 
 def test_a_hop_allocates_no_arrays():
     spec = spec_of("live")
-    drums, powers = Drums(spec), Powers(spec)
+    drums, powers, odds = Drums(spec), Powers(spec), Odds(spec)
     separator = HopSeparator(spec, FixedMasks.one(spec, "drums"))
     rng = np.random.default_rng(3)
     stems, mix = np.zeros((1, 4, 2, 256), np.float32), np.zeros((1, 2, 256), np.float32)
@@ -353,7 +359,8 @@ def test_a_hop_allocates_no_arrays():
 
     def run(hops):
         for _ in range(hops):
-            drums.process(powers.process(separator.spectra, separator.masked), out)
+            odds.process(powers.process(separator.spectra, separator.masked))
+            drums.process(powers, odds, out)
 
     run(50)
     gc.collect()
