@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -129,12 +130,10 @@ class Pitch:
         self._found = np.zeros((n_feeds, n_sources, 2), np.float32)
         self._every = max(1, round(EVERY_MS * 1e-3 / spec.hop_s))
         frame_ms = spec.hop_s * self._every * 1e3
-        self._groups = [
-            _Group(
-                sources, self._rates, self._lengths, n_lags, self._limits_hz[0], frame_ms, n_feeds
-            )
-            for sources in GROUPS
-        ]
+        analysed = _Analysed(
+            self._rates, self._lengths, n_lags, self._limits_hz[0], frame_ms, n_feeds
+        )
+        self._groups = [_Group(sources, analysed) for sources in GROUPS]
         self.ears = [ear for group in self._groups for ear in group.ears]
         self._turns = [k * self._every // len(GROUPS) for k in range(len(GROUPS))]
         self._turn = 0
@@ -201,24 +200,28 @@ class Pitch:
             self._turn = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Analysed:
+    """How each source is looked at, and the row after them: arrays (n_sources + 1,)."""
+
+    rates: Float64Array  # Hz, decimated
+    lengths: Int64Array  # samples of a frame
+    n_lags: Int64Array
+    lowest_hz: Float64Array
+    frame_ms: float  # from one frame to the next
+    n_feeds: int
+
+
 class _Group:
     """Sources that are analysed together, of all feeds: a row of each array for each of them."""
 
-    def __init__(
-        self,
-        sources: tuple[int, ...],
-        rates: Float64Array,
-        lengths: Int64Array,
-        n_lags: Int64Array,
-        lowest_hz: Float64Array,
-        frame_ms: float,
-        n_feeds: int,
-    ) -> None:
-        self.sources = np.array(sources)
+    def __init__(self, sources: tuple[int, ...], analysed: _Analysed) -> None:
+        self.sources = np.array(sources, np.int64)
+        n_feeds, frame_ms = analysed.n_feeds, analysed.frame_ms
         k = len(sources)
-        self._rates, self._lengths = rates[self.sources], lengths[self.sources]
-        rows = n_feeds * k
-        shortest, longest = np.ones(k, np.int64), n_lags[self.sources] - 2
+        rows, n_lags = n_feeds * k, analysed.n_lags[self.sources]
+        self._rates, self._lengths = analysed.rates[self.sources], analysed.lengths[self.sources]
+        shortest, longest = np.ones(k, np.int64), n_lags - 2
         self._all_lags = np.tile(np.stack([shortest, longest], axis=-1), (n_feeds, 1))
         self._lags = np.full((rows, 2), 2, np.int64)
         self.lags = self._lags.reshape(n_feeds, k, 2)
@@ -232,7 +235,7 @@ class _Group:
         self._all_correlation = np.zeros((padded, N_PADDED), np.float32)
         self._frames, self._spectra = self._all_frames[:rows], self._all_spectra[:rows]
         self._correlation = self._all_correlation[:rows]
-        self._nsdf = np.zeros((rows, int(n_lags[self.sources].max()) + 1), np.float32)
+        self._nsdf = np.zeros((rows, int(n_lags.max()) + 1), np.float32)
         self._peaks = np.zeros((rows, N_PEAKS, 4))
         self._paths = np.zeros((rows, N_PEAKS, 2))
         self._chosen = np.zeros(rows, np.int64)
@@ -242,11 +245,7 @@ class _Group:
         self._keep = math.exp(-frame_ms / MEMORY_MS)
         self._slowest = 1.0 - math.exp(-frame_ms / AVERAGE_MS)
         self._n_feeds = n_feeds
-        self.ears = [
-            _Ear(source, sources, rates, lengths, lowest_hz, frame_ms, n_feeds)
-            for source in sources
-            if source in HEARD
-        ]
+        self.ears = [_Ear(source, sources, analysed) for source in sources if source in HEARD]
 
     def process(
         self,
@@ -293,25 +292,15 @@ class _Group:
 class _Ear:
     """The net of one source, for all feeds."""
 
-    def __init__(
-        self,
-        source: int,
-        sources: tuple[int, ...],
-        rates: Float64Array,
-        lengths: Int64Array,
-        lowest_hz: Float64Array,
-        frame_ms: float,
-        n_feeds: int,
-    ) -> None:
-        self._source, self._rate = source, float(rates[source])
-        self._length = int(lengths[source])
-        rate = self._rate
+    def __init__(self, source: int, sources: tuple[int, ...], analysed: _Analysed) -> None:
+        rate = self._rate = float(analysed.rates[source])
+        self._source, self._length = source, int(analysed.lengths[source])
         with np.load(NETS) as nets:
             names = [f"{HEARD[source]}_{layer}" for layer in ("first", "second", "third")]
             layers = [np.ascontiguousarray(nets[name], np.float32) for name in names]
         self._layers = layers
         first, last = STATES[source]
-        longest = math.ceil(rate / lowest_hz[source])
+        longest = math.ceil(rate / analysed.lowest_hz[source])
         halves = np.arange(2 * first, 2 * last + 1) / 2
         self._lags = np.minimum(rate / hertz_of(halves), longest)
         self._first, self._shares = bands(rate / N_PADDED, *BANDS[source])
@@ -325,10 +314,10 @@ class _Ear:
         octave_cost = OCTAVE_COST[0 if source == BASS else 1]
         steep = math.log(0.7) / math.log(EVEN[source])
         self._taste = np.array([*TASTE, octave_cost, first, steep, DOUBT, CLEAR])
-        self._keep = np.float32(math.exp(-frame_ms * 1e-3 / LOUDEST_S))
-        self.loudest = np.zeros((n_feeds, 2), np.float32)
+        self._keep = np.float32(math.exp(-analysed.frame_ms * 1e-3 / LOUDEST_S))
+        self.loudest = np.zeros((analysed.n_feeds, 2), np.float32)
         places = np.array([sources.index(source), sources.index(BESIDE[source])])
-        self._rows = np.arange(n_feeds)[:, None] * len(sources) + places
+        self._rows = np.arange(analysed.n_feeds)[:, None] * len(sources) + places
         self.frames = 0  # heard so far
 
     def process(
