@@ -77,25 +77,26 @@ class Bench:
 def fft_floor(spec: StreamSpec, features: Features | None) -> Callable[[int], None]:
     """The transforms of one hop and nothing else."""
     rng = np.random.default_rng(2)
-    sizes = [(spec.n_feeds * N_CHANNELS, spec.n_fft, "forward")]
-    sizes += [(spec.n_feeds * (N_STEMS - 1) * N_CHANNELS, spec.n_fft, "inverse")]
-    every = 1
+    both = ("forward", "inverse")
+    # rows, points, ways, every so many hops, in which of them
+    sizes = [(spec.n_feeds * N_CHANNELS, spec.n_fft, both[:1], 1, 0)]
+    sizes += [(spec.n_feeds * (N_STEMS - 1) * N_CHANNELS, spec.n_fft, both[1:], 1, 0)]
     if features is not None:
-        rows, n_padded, every = features.pitch.transforms
-        sizes += [(rows, n_padded, "pitch forward"), (rows, n_padded, "pitch inverse")]
-    jobs: list[tuple[Any, Any, Any, int]] = []
-    for rows, n_fft, kind in sizes:
+        for rows, n_padded, every, turn in features.pitch.transforms:
+            sizes.append((rows, n_padded, both, every, turn))
+    jobs: list[tuple[Any, Any, Any, int, int]] = []
+    for rows, n_fft, ways, every, turn in sizes:
         frames = rng.standard_normal((rows, n_fft)).astype(np.float32)
         spectra = np.fft.rfft(frames).astype(np.complex64)
-        stride = every if kind.startswith("pitch") else 1
-        if kind.endswith("forward"):
-            jobs.append((forward, frames, spectra, stride))
-        else:
-            jobs.append((inverse, spectra, frames, stride))
+        for way in ways:
+            if way == "forward":
+                jobs.append((forward, frames, spectra, every, turn))
+            else:
+                jobs.append((inverse, spectra, frames, every, turn))
 
     def run(k: int) -> None:
-        for kernel, source, target, stride in jobs:
-            if k % stride == 0:
+        for kernel, source, target, every, turn in jobs:
+            if k % every == turn:
                 kernel(source, target, LAST_OF_TWO)
 
     return run
@@ -178,7 +179,7 @@ def bench(
         "pitch": Job(lambda k: f.pitch.process(b.mix, b.stems, b.out)),
         "notes": Job(lambda k: f.notes.process(b.out)),
         "chroma": Job(lambda k: f.chroma.process(powers, b.out)),
-        "drums": Job(lambda k: f.drums.process(powers, b.out)),
+        "drums": Job(lambda k: (f.drums.listen(powers), f.drums.process(f.onset.odds, b.out))),
         "tempo": Job(lambda k: f.tempo.process(f.onset.flux, b.out)),
         "dsp": Job(lambda k: b.hop(s, noise[k % 16], features)),
     }

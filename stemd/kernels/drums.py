@@ -125,13 +125,12 @@ def pick_hits(
 ):
     """Declare a hit of each class when its likelihood passes the threshold.
 
-    logits : (b, 3) float32
-    others : (b, >= 3) float32, the last three are those of somebody else who is asked for 0
-    shares : (b,) float32, weight of the others' word
+    logits : (b, 3) float32, above 0 is a hit
+    others : (b, >= 3) float32, the last three are the same by another net
+    shares : (b,) float32, weight of the others
     levels : (b, 2, n_bands) float32, of the drums, of the mix
     threshold : (b, 3) float32, factor on the odds that are asked for
-    built_in : (3, 3) float32, per class: logit asked for, nominal loud level in dB, dB from
-        velocity 0 to 1
+    built_in : (3, 2) float32, per class: nominal loud level in dB, dB from velocity 0 to 1
     spans : (3, 2) int64, bands in which each class is measured
     armed : (b, 3) bool, running; the likelihood has fallen since the last hit
     since : (b, 3) int64, running; hops since the last hit
@@ -148,7 +147,7 @@ def pick_hits(
         own = np.float32(1.0) - theirs
         for k in range(logits.shape[1]):
             factor = max(threshold[b, k], np.float32(1e-6))
-            odds = own * (logits[b, k] - built_in[k, 0]) + theirs * others[b, first + k]
+            odds = own * logits[b, k] + theirs * others[b, first + k]
             over = odds - np.float32(math.log(factor))
             velocity = np.float32(0.0)
             since[b, k] = min(since[b, k] + 1, 1 << 30)
@@ -167,13 +166,13 @@ def pick_hits(
                 since[b, k] = 0
                 db = np.float32(10.0 * math.log10(power))
                 if count[b, k] == 0.0:
-                    loud[b, k] = built_in[k, 1]
+                    loud[b, k] = built_in[k, 0]
                 count[b, k] = min(count[b, k] + np.float32(1.0), np.float32(1e6))
                 share = np.float32(0.5)  # up at once: hard hits may be rare
                 if db < loud[b, k]:  # down in a few hits, and hardly any more after that
                     share = max(np.float32(0.7) / count[b, k], np.float32(0.02))
                 loud[b, k] += share * (db - loud[b, k])
-                velocity = np.float32(1.0) + (db - loud[b, k]) / built_in[k, 2]
+                velocity = np.float32(1.0) + (db - loud[b, k]) / built_in[k, 1]
                 velocity = min(max(velocity, np.float32(0.02)), np.float32(1.0))
             out[b, row, column + k] = velocity
         if muted[b] > 0:

@@ -69,15 +69,33 @@ def rising_flux(levels, past, oldest, leak, knee, flux):
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32, boolean[:, ::1],"
-    "int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[::1], float32[:, :, ::1])"
+    "int64(float32[:, ::1], float32[:, ::1], float32[::1], int64, float32[:, ::1], float32[:, ::1],"
+    "float32, boolean[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[::1],"
+    "float32[:, :, ::1])"
 )
 def pick_onsets(
-    logits, flux, threshold, usual, armed, since, count, muted, refractory, columns, out
+    logits,
+    hits,
+    second,
+    struck,
+    flux,
+    threshold,
+    usual,
+    armed,
+    since,
+    count,
+    muted,
+    refractory,
+    columns,
+    out,
 ):
     """Declare an onset where its odds pass the threshold and there is a rise at all; how many were.
 
     logits : (b, >= source) float32, of the odds
+    hits : (b, n) float32, the same of hits of one source; no number: nobody knows
+    second : (2,) float32, weight of the likeliest hit; what the source's own must be over the
+        threshold to count without
+    struck : the source that hits are of
     flux : (b, source) float32
     threshold : (b, source) float32, odds that are asked for
     usual : flux of strength 1/2; below a fifth of it nothing is an onset
@@ -95,6 +113,13 @@ def pick_onsets(
         for source in range(flux.shape[1]):
             asked = np.float32(math.log(max(threshold[b, source], np.float32(1e-6))))
             over = logits[b, source] - asked
+            if source == struck:
+                likeliest = hits[b, 0]
+                for k in range(1, hits.shape[1]):
+                    likeliest = max(likeliest, hits[b, k])
+                if likeliest == likeliest:  # it is a number
+                    together = over + second[0] * (likeliest - logits[b, source])
+                    over = max(over - second[1], together)
             rise = flux[b, source]
             since[b, source] = min(since[b, source] + 1, 1 << 30)
             declared, strength = False, zero

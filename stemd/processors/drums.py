@@ -55,6 +55,8 @@ class Drums:
 
     Attributes
     ----------
+    logits : (b, 3) float32
+        Logarithms of the odds that each class has just been hit, by this net; of the newest frame.
     threshold : (b, 3) float32
         Factor on the odds at which a hit is declared, in the order of `spec.DRUMS`; write to it at
         any time.  1 balances missed and false hits on rendered songs.
@@ -70,9 +72,11 @@ class Drums:
         name = spec.nearest_profile
         with np.load(NET) as net:
             weights = [net[f"{name}_{layer}"] for layer in ("first", "second", "third")]
-            self._built_in = net[f"{name}_pick"].astype(np.float32)
+            pick = net[f"{name}_pick"].astype(np.float32)
             self._lags = net[f"{name}_lags"].astype(np.int64)
         self._weights = tuple(np.ascontiguousarray(w, np.float32) for w in weights)
+        self._weights[-1][-1] -= pick[:, 0]  # the odds are 1 where a hit is told
+        self._built_in = np.ascontiguousarray(pick[:, 1:])
         n_bands = len(EDGES_HZ) - 1
         assert self._weights[0].shape[0] == len(self._lags) * n_bands + 1
         decay = np.exp(-hop_length / (LOUDEST_S * spec.samplerate))
@@ -84,7 +88,7 @@ class Drums:
         self._loudest = np.zeros((n_feeds, 2), np.float32)
         self._scratch = tuple(np.zeros(w.shape[0], np.float32) for w in self._weights)
         shape = (n_feeds, len(DRUMS))
-        self._logits = np.zeros(shape, np.float32)
+        self.logits = np.zeros(shape, np.float32)
         self._armed = np.zeros(shape, np.bool_)
         self._since = np.zeros(shape, np.int64)
         self._heard = np.zeros((2, *shape), np.float32)
@@ -100,16 +104,8 @@ class Drums:
         self._spans = np.array(SPANS, np.int64)
         self.reset()
 
-    def process(self, powers: Powers, odds: Odds, out: Float32Array) -> None:
-        """Look at the newest frame.
-
-        Parameters
-        ----------
-        powers : of the newest frame
-        odds : what they make of the same frame
-        out : (b, source, feature) float32
-            The three columns of drums overwritten in the row of drums.
-        """
+    def listen(self, powers: Powers) -> None:
+        """Make `logits` of the newest frame."""
         band_magnitudes(powers.bins, HEARD, self._edges, self._gain, self._levels)
         self._at = (self._at + 1) % len(self._past)
         drum_logits(
@@ -121,11 +117,21 @@ class Drums:
             self._limits,
             *self._weights,
             *self._scratch,
-            self._logits,
+            self.logits,
         )
+
+    def process(self, odds: Odds, out: Float32Array) -> None:
+        """Say what was hit, after `listen`.
+
+        Parameters
+        ----------
+        odds : what they make of the same frame
+        out : (b, source, feature) float32
+            The three columns of drums overwritten in the row of drums.
+        """
         weigh_company(self._levels, self._keep, self._company, self._energies, self._shares)
         pick_hits(
-            self._logits,
+            self.logits,
             odds.logits,
             self._shares,
             self._levels,
@@ -153,7 +159,7 @@ class Drums:
         self._armed[which] = True
         self._since[which] = self._refractory
         self._heard[:, which] = 0.0
-        running = self._levels, self._loudest, self._logits, self._muted, self._energies
+        running = self._levels, self._loudest, self.logits, self._muted, self._energies
         for state in running:
             state[which] = 0
         if feed is None:

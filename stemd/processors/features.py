@@ -60,12 +60,13 @@ class Features:
             for feed in np.flatnonzero(separator.fading):
                 self.seam(int(feed))
         powers, onset = self._powers.process(separator.spectra, separator.masked), self.onset
-        onset.process(powers, separator.frames, separator.masked_frames, out)
+        self.drums.listen(powers)
+        onset.process(powers, separator.frames, separator.masked_frames, out, self.drums.logits)
         self.meter.process(mix, stems, powers, onset.flux, out)
         self.pitch.process(mix, stems, out)
         self.notes.process(out)  # of onset, level and pitch
         self.chroma.process(powers, out)
-        self.drums.process(powers, onset.odds, out)
+        self.drums.process(onset.odds, out)
         self.tempo.process(onset.flux, out)  # of the bands, too
 
     def seam(self, feed: int) -> None:

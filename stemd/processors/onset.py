@@ -10,13 +10,15 @@ from stemd.kernels.window import window_pair
 from stemd.processors.odds import Odds
 from stemd.processors.powers import Powers
 from stemd.processors.stft import Float32Array, sine_gain
-from stemd.spec import FEATURES, ONSET_THRESHOLD, SOURCES, StreamSpec
+from stemd.spec import DRUMS, FEATURES, ONSET_THRESHOLD, SOURCES, StreamSpec
 
 STRENGTH = FEATURES.index("onset_strength")
 ONSET = FEATURES.index("onset")
 COUNT = FEATURES.index("onset_count")
 OFFSET = FEATURES.index("onset_offset")
 _COLUMNS = np.array([STRENGTH, ONSET, COUNT, OFFSET], np.int64)
+
+STRUCK = SOURCES.index("drums")
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 BANDS_PER_OCTAVE = 3
@@ -25,6 +27,10 @@ LEAK_MARGIN = 4.0  # times the sidelobes' envelope; 2 is too little at 2.7 ms ho
 LAG_MS = 11.0  # a rise is measured over this time: a plucked string takes about as long
 REFRACTORY_MS = 50.0  # 20 onsets per second; a drum roll stays below
 USUAL = 0.07  # flux of half the strength: of the softer strokes of a drum track
+# An onset of the drums is most often a hit; the net of `Drums` errs differently.  Weight of its log
+# odds, and by how much those of `Odds` must be over what is asked for to be heard without.  On
+# clips that neither was taught F1 is 83.9 instead of 81.8, and onsets are told 0.4 ms later.
+HITS_SHARE, SURE = 0.5, 1.0
 SEAM_MS = 30.0  # after a discontinuity, a click of ours is no onset, no hit and no stroke
 GRAIN = 32  # samples: resolution of the offset
 
@@ -66,6 +72,8 @@ class Onset:
         self.odds = Odds(spec)
         shape = (n_feeds, n_sources)
         self.flux = np.zeros(shape, np.float32)
+        self._unheard = np.full((n_feeds, len(DRUMS)), np.nan, np.float32)
+        self._second = np.array([HITS_SHARE, SURE], np.float32)
         self._armed = np.ones(shape, np.bool_)
         self._since = np.zeros(shape, np.int64)
         self._count = np.zeros(shape, np.int64)
@@ -86,6 +94,7 @@ class Onset:
         frames: Float32Array,
         masked_frames: Float32Array,
         out: Float32Array,
+        hits: Float32Array | None = None,
     ) -> None:
         """Look at the newest frame.
 
@@ -95,6 +104,8 @@ class Onset:
         frames, masked_frames : as `HopSeparator` keeps them
         out : (b, source, feature) float32
             The four onset columns overwritten.
+        hits : (b, 3) float32 or None
+            As `Drums` makes of the newest frame; None: the drums' onsets are judged without.
         """
         self.odds.process(powers)
         band_levels(powers.bins, self._edges, self._gain, self._levels)
@@ -102,6 +113,9 @@ class Onset:
         self._oldest = (self._oldest + 1) % len(self._past)
         found = pick_onsets(
             self.odds.logits,
+            self._unheard if hits is None else hits,
+            self._second,
+            STRUCK,
             self.flux,
             self.threshold,
             np.float32(USUAL),

@@ -137,6 +137,11 @@ class Pitch:
         self.ears = [ear for group in self._groups for ear in group.ears]
         self._turns = [k * self._every // len(GROUPS) for k in range(len(GROUPS))]
         self._turn = 0
+        # rows and points there and back, of each group, every so many hops, in which of them
+        self.transforms = [
+            (group.padded, N_PADDED, self._every, turn)
+            for group, turn in zip(self._groups, self._turns, strict=True)
+        ]
         for source, name in enumerate(SOURCES):
             self.set_range(source, *PITCH_RANGES_HZ[name])
 
@@ -229,7 +234,7 @@ class _Group:
         costs = np.stack([np.array(OCTAVE_COST)[kind], np.array(NOISE_COST)[kind]], axis=-1)
         self._octave_cost = np.tile(costs, (n_feeds, 1)).astype(np.float32)
         # rows beyond the last are silent and fill the lanes of the transform
-        padded = -(-rows // LANES) * LANES
+        self.padded = padded = -(-rows // LANES) * LANES
         self._all_frames = np.zeros((padded, N_PADDED), np.float32)
         self._all_spectra = np.zeros((padded, N_PADDED // 2 + 1), np.complex64)
         self._all_correlation = np.zeros((padded, N_PADDED), np.float32)

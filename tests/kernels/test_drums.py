@@ -72,7 +72,7 @@ class Picker:
     def __init__(self, n_feeds=1, refractory=4):
         shape = (n_feeds, 3)
         self.threshold = np.ones(shape, np.float32)
-        self.built_in = np.array([[1.0, -20.0, 12.0]] * 3, np.float32)
+        self.built_in = np.array([[-20.0, 12.0]] * 3, np.float32)
         self.spans = np.array([[0, 2], [1, 4], [3, 5]], np.int64)
         self.armed = np.ones(shape, np.bool_)
         self.since = np.full(shape, 100, np.int64)
@@ -85,7 +85,7 @@ class Picker:
         levels = np.zeros((len(self.muted), 2, 5), np.float32)
         levels[:, 0] = level
         levels[:, 1] = 7.0  # the mix is not measured
-        logits = np.tile(np.asarray(logits, np.float32), (len(self.muted), 1))
+        logits = np.tile(np.asarray(logits, np.float32) - np.float32(1.0), (len(self.muted), 1))
         n_feeds = len(self.muted)
         others = np.tile(np.asarray((7.0, *others), np.float32), (n_feeds, 1))
         shares = np.full(n_feeds, share, np.float32)
@@ -127,7 +127,7 @@ def test_classes_are_declared_by_themselves():
     [((2.0, 0.4, -9.0), [True, False, False]), ((0.5, 4.0, 1.1), [False, True, True])],
 )
 def test_another_opinion_counts_by_its_share(others, told):
-    # its own are 0.5 below what is asked for; the others' are asked for 0
+    # its own are 0.5 below
     got = Picker()([0.5, 0.5, 0.5], 0.1, others, 0.5) > 0
     np.testing.assert_array_equal(got, told)
 

@@ -104,13 +104,14 @@ class Picker:
         self.refractory = refractory
         self.out = np.full((1, 2, 6), 9.0, np.float32)
 
-    def __call__(self, logits, flux=0.2):
+    def __call__(self, logits, flux=0.2, hits=np.nan):
         """(strength, onset, count, offset) of both sources."""
         both = np.array([[*np.broadcast_to(logits, 2), 9.0]], np.float32)  # a class behind them
-        rise = np.full((1, 2), flux, np.float32)
+        hits = np.array([np.broadcast_to(hits, 3)], np.float32)  # of the second source
+        rise, second = np.full((1, 2), flux, np.float32), np.array([0.5, 1.0], np.float32)
         self.found = pick_onsets(
-            both, rise, self.threshold, np.float32(0.1), self.armed, self.since, self.count,
-            self.muted, self.refractory, np.array([1, 2, 3, 4]), self.out,
+            both, hits, second, 1, rise, self.threshold, np.float32(0.1), self.armed, self.since,
+            self.count, self.muted, self.refractory, np.array([1, 2, 3, 4]), self.out,
         )  # fmt: skip
         return self.out[0, :, 1:5].T.copy()
 
@@ -160,6 +161,21 @@ def test_nothing_is_declared_while_muted_nor_right_after():
     assert not any(pick(2.0)[1].any() for _ in range(10))
     pick(-5.0)
     assert pick(2.0)[1].all()
+
+
+@pytest.mark.parametrize(
+    ("own", "hits", "told"),
+    [
+        (0.5, (-20.0, -0.4, -20.0), [1, 1]),
+        (0.5, -0.6, [1, 0]),
+        (-0.5, (0.6, -20.0, -20.0), [0, 1]),
+        (1.1, -9.0, [1, 1]),  # sure enough
+        (0.9, -9.0, [1, 0]),
+        (0.5, np.nan, [1, 1]),
+    ],
+)
+def test_hits_have_half_a_say_in_the_onsets_of_one_source(own, hits, told):
+    np.testing.assert_array_equal(Picker()(own, hits=hits)[1], told)
 
 
 def test_odds_that_are_no_number_are_no_onset():

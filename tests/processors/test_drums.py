@@ -82,7 +82,8 @@ def hits_of(audio, spec, stem="drums", before_hop=None):
         piece = audio[None, :, hop * spec.hop_length : (hop + 1) * spec.hop_length]
         separator.process(np.ascontiguousarray(piece, np.float32), stems, mix)
         odds.process(powers.process(separator.spectra, separator.masked))
-        drums.process(powers, odds, out)
+        drums.listen(powers)
+        drums.process(odds, out)
         found.append(out[0, ROW, COLUMNS].copy())
         out[0, ROW, COLUMNS] = 0.0
         assert not out.any()  # no other column, no other row
@@ -255,7 +256,8 @@ def test_numbers_that_are_none_are_no_hits_and_are_forgotten(profile):
             out = np.zeros((1, len(SOURCES), N_FEATURES), np.float32)
             powers = Powers(spec).process(bad, masked)
             odds.process(powers)
-            drums.process(powers, odds, out)
+            drums.listen(powers)
+            drums.process(odds, out)
             assert not out.any()
 
     clean, spoiled = hits_of(audio, spec), hits_of(audio, spec, before_hop=spoil)
@@ -297,7 +299,8 @@ def test_two_feeds_are_two_runs():
         audio = np.stack([stereo(track[cut]) for track in tracks])
         both.process(audio, stems, mix)
         odds.process(powers.process(both.spectra, both.masked))
-        drums.process(powers, odds, out)
+        drums.listen(powers)
+        drums.process(odds, out)
         rows.append(out[:, ROW][:, COLUMNS])
 
     def threshold(hop, separator, drums, odds):
@@ -360,7 +363,8 @@ def test_a_hop_allocates_no_arrays():
     def run(hops):
         for _ in range(hops):
             odds.process(powers.process(separator.spectra, separator.masked))
-            drums.process(powers, odds, out)
+            drums.listen(powers)
+            drums.process(odds, out)
 
     run(50)
     gc.collect()
