@@ -336,17 +336,21 @@ class Net(nn.Module):
         state, _ = self.gru(hidden)
         return self.out(torch.cat([hidden, state], -1))
 
-    def take_over(self, path, profile):
-        """Weights of a released file; what it leaves out stays as it is."""
-        pairs = (
+    def pairs(self):
+        """(weight, bias) of each of `LAYERS`."""
+        gru = self.gru
+        return (
             (self.embed.weight, self.embed.bias),
             (self.mid.weight, self.mid.bias),
-            (self.gru.weight_ih_l0, self.gru.bias_ih_l0),
-            (self.gru.weight_hh_l0, self.gru.bias_hh_l0),
+            (gru.weight_ih_l0, gru.bias_ih_l0),
+            (gru.weight_hh_l0, gru.bias_hh_l0),
             (self.out.weight, self.out.bias),
         )
+
+    def take_over(self, path, profile):
+        """Weights of a released file; what it leaves out stays as it is."""
         with np.load(path) as file, torch.no_grad():
-            for layer, (weight, bias) in zip(LAYERS, pairs, strict=True):
+            for layer, (weight, bias) in zip(LAYERS, self.pairs(), strict=True):
                 whole = torch.from_numpy(file[f"{profile}_{layer}"].astype(np.float32))
                 weight[: whole.shape[1]] = whole[:-1].T
                 bias[: whole.shape[1]] = whole[-1]
@@ -354,20 +358,11 @@ class Net(nn.Module):
     def layers(self, threshold):
         """{name: (n_in + 1, n_out)} as `Odds` wants them, the last row is the bias; what is not
         told is left out, and the odds are 1 where the logit is `threshold`."""
-
-        def whole(weight, bias):
-            return torch.cat([weight.T, bias[None]]).detach().numpy()
-
-        outward = whole(self.out.weight, self.out.bias)[:, : len(OUTPUTS)].copy()
-        outward[-1] -= threshold
-        gru = self.gru
-        parts = (
-            whole(self.embed.weight, self.embed.bias),
-            whole(self.mid.weight, self.mid.bias),
-            whole(gru.weight_ih_l0, gru.bias_ih_l0),
-            whole(gru.weight_hh_l0, gru.bias_hh_l0),
-            outward,
-        )
+        parts = [
+            torch.cat([weight.T, bias[None]]).detach().numpy() for weight, bias in self.pairs()
+        ]
+        parts[-1] = parts[-1][:, : len(OUTPUTS)].copy()
+        parts[-1][-1] -= threshold
         return dict(zip(LAYERS, parts, strict=True))
 
 
@@ -512,7 +507,7 @@ def main():
     takes, held = prepare(args, "train"), prepare(args, "validation")
     told = paper(rng, args.profile, args.signals)
     net = Net(args.profile)
-    start = args.work / f"{args.like}.pt" if args.like and not args.start else args.start
+    start = args.start or (args.work / f"{args.like}.pt" if args.like else None)
     if start and start.suffix == ".npz":
         net.take_over(start, args.profile)
     elif start:

@@ -8,6 +8,7 @@ import numpy as np
 
 from stemd.kernels.chroma import track_chroma
 from stemd.kernels.window import window_pair
+from stemd.processors.pitch import hops_between_looks
 from stemd.processors.powers import Powers
 from stemd.processors.stft import Float32Array
 from stemd.spec import FEATURES, N_CHANNELS, PITCH_CLASSES, SOURCES, StreamSpec
@@ -20,7 +21,6 @@ LOWEST_HZ, HIGHEST_HZ = 100.0, 2000.0  # below, bins are wider than tones; above
 MEMORY_MS = 300.0
 CHORD_MS = 60.0  # a new chord must lead so long
 QUIET_DBFS = -70.0  # amplitude of the loudest partial
-EVERY_MS = 10.0  # it is looked at about so often
 
 
 class Chroma:
@@ -44,7 +44,7 @@ class Chroma:
         first = max(1, math.floor(LOWEST_HZ / self._bin_hz) - 1)
         last = min(spec.n_bins - 1, math.ceil(HIGHEST_HZ / self._bin_hz) + 1)
         self._span = np.array([first, last + 1], np.int64)
-        self._every = max(1, round(EVERY_MS * 1e-3 / spec.hop_s))
+        self._every = hops_between_looks(spec)
         frame_ms = spec.hop_s * self._every * 1e3
         self._keep = math.exp(-frame_ms / MEMORY_MS)
         self._patience = max(1, round(CHORD_MS / frame_ms))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Pitch:
 
     def __init__(self, spec: StreamSpec) -> None:
         n_feeds, n_sources = spec.n_feeds, len(SOURCES) + 1
-        kind = np.array([0 if row in (BASS, LOW) else 1 for row in range(n_sources)])
+        kind = kinds_of(range(n_sources))
         factors = [_factor(spec, hz) for hz in DECIMATED_HZ]
         self._factors = np.array(factors, np.int64)[kind]
         self._rates = spec.samplerate / self._factors.astype(np.float64)
@@ -128,7 +129,7 @@ class Pitch:
         self._low = np.zeros((n_feeds, 2))
         self._made = spec.hop_length // int(self._factors[LOW])
         self._found = np.zeros((n_feeds, n_sources, 2), np.float32)
-        self._every = max(1, round(EVERY_MS * 1e-3 / spec.hop_s))
+        self._every = hops_between_looks(spec)
         frame_ms = spec.hop_s * self._every * 1e3
         analysed = _Analysed(
             self._rates, self._lengths, n_lags, self._limits_hz[0], frame_ms, n_feeds
@@ -230,7 +231,7 @@ class _Group:
         self._all_lags = np.tile(np.stack([shortest, longest], axis=-1), (n_feeds, 1))
         self._lags = np.full((rows, 2), 2, np.int64)
         self.lags = self._lags.reshape(n_feeds, k, 2)
-        kind = [0 if source in (BASS, LOW) else 1 for source in sources]
+        kind = kinds_of(sources)
         costs = np.stack([np.array(OCTAVE_COST)[kind], np.array(NOISE_COST)[kind]], axis=-1)
         self._octave_cost = np.tile(costs, (n_feeds, 1)).astype(np.float32)
         # rows beyond the last are silent and fill the lanes of the transform
@@ -361,6 +362,16 @@ class _Ear:
             peaks,
             told,
         )
+
+
+def hops_between_looks(spec: StreamSpec) -> int:
+    """Every so many hops a source's pitch is looked at, and its chroma."""
+    return max(1, round(EVERY_MS * 1e-3 / spec.hop_s))
+
+
+def kinds_of(sources: Iterable[int]) -> Int64Array:
+    """0 for what is heard as a bass is, else 1: places in the pairs of constants above."""
+    return np.array([0 if source in (BASS, LOW) else 1 for source in sources], np.int64)
 
 
 def hertz_of(midi: Float64Array) -> Float64Array:
