@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import struct
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -17,13 +17,17 @@ MAX_PIECES = 12  # of audio that wait: a quarter of a second
 REQUESTS_PER_S = 120.0  # a fader moved by hand sends 60
 BURST = 240.0
 STUCK_S = 20.0  # who has taken nothing for so long is hung up on
+# A whole binary message of a server, 126 to 65,535 bytes, has this before it (RFC 6455, 5.2).
+FRAME = struct.Struct("!BBH")
+BINARY, LONG = 0x82, 126
 
 
 class Browser:
     """Queues that never grow, and the task that empties them.
 
     Pictures are replaced by newer ones, audio loses its oldest piece; words are kept, and a browser
-    that lets them pile up is hung up on.
+    that lets them pile up is hung up on. While nothing waits, pictures and audio go out at once: a
+    turn of the task for each of ten browsers, thirty times a second, costs more than the sending.
     """
 
     def __init__(
@@ -31,10 +35,10 @@ class Browser:
         socket: web.WebSocketResponse,
         address: str,
         local: bool,
-        abort: Callable[[], None] = lambda: None,
+        transport: asyncio.Transport,
     ) -> None:
         self._socket = socket
-        self.abort = abort  # hang up without a word, for one that takes none
+        self._transport = transport
         self.address = address
         self.local = local
         self.feed = 0
@@ -47,6 +51,7 @@ class Browser:
         self._words: deque[str] = deque()
         self._wake = asyncio.Event()
         self._closing = ""
+        self._open = False  # the websocket is agreed upon
         self._tokens = BURST
         self._tokens_at = self._moved_at = time.monotonic()
 
@@ -55,14 +60,22 @@ class Browser:
         """It has had something to take for too long."""
         return self._wake.is_set() and time.monotonic() - self._moved_at > STUCK_S
 
+    def abort(self) -> None:
+        """Hang up without a word, for one that takes none."""
+        self._transport.abort()
+
     def show(self, picture: bytes) -> None:
         """The newest picture; the one before, if it still waits, is lost."""
+        if self._sent_at_once(picture):
+            return
         self.dropped += self._picture is not None
         self._picture = picture
         self._wake.set()
 
     def play(self, piece: bytes) -> None:
         """More audio."""
+        if self._sent_at_once(piece):
+            return
         if len(self._pieces) >= MAX_PIECES:
             self._pieces.popleft()
             self.dropped += 1
@@ -98,6 +111,7 @@ class Browser:
 
     async def send(self) -> None:
         """Empty the queues until the end; waits for this browser, and nobody waits for that."""
+        self._open = True
         with contextlib.suppress(ConnectionError, RuntimeError):
             while not self._socket.closed:
                 await self._wake.wait()
@@ -130,6 +144,21 @@ class Browser:
             if not isinstance(fields, dict):
                 return
             yield fields
+
+    def _sent_at_once(self, message: bytes) -> bool:
+        """Whether it is out, which it is when nothing was before it."""
+        transport, n = self._transport, len(message)
+        if (
+            not self._open
+            or self._wake.is_set()
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+            or not LONG <= n < 65_536
+        ):
+            return False
+        transport.write(FRAME.pack(BINARY, LONG, n) + message)
+        self._done()
+        return True
 
     def _done(self) -> None:
         self.sent += 1

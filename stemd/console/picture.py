@@ -151,24 +151,29 @@ class Ear:
 
     def __init__(self, spec: StreamSpec, feed: int, source: int) -> None:
         self._feed, self._source = feed, source
-        self._hops: list[Any] = []
-        self._wanted = max(round(self.PIECE_S / spec.hop_s), 1)
-        self._sample_pos = 0
+        self._hop_length = spec.hop_length
+        wanted = max(round(self.PIECE_S / spec.hop_s), 1)
+        self._heard = np.zeros((wanted * spec.hop_length, 2), np.float32)
+        self._n = self._sample_pos = 0
 
     def write(self, hop: Any) -> bytes | None:
         """One hop of the stream; a piece now and then: head, then int16 left and right in turn."""
         b, s = self._feed, self._source
         audio = hop["mix"][b] if s == 0 else hop["stems"][b, s - 1]
-        if not self._hops:
+        if self._n == 0:
             self._sample_pos = int(hop["sample_pos"])
-        self._hops.append(audio.copy())
-        if len(self._hops) < self._wanted:
+        self._heard[self._n : self._n + self._hop_length] = audio.T
+        self._n += self._hop_length
+        heard = self._heard
+        if self._n < len(heard):
             return None
-        heard = np.nan_to_num(np.concatenate(self._hops, axis=1))
-        self._hops.clear()
-        head = HEAD.pack(AUDIO, b, heard.shape[1], s, self._sample_pos)
+        self._n = 0
+        np.clip(heard, -1.0, 1.0, out=heard)
+        heard[np.isnan(heard)] = 0.0
+        heard *= 32_767
+        head = HEAD.pack(AUDIO, b, len(heard), s, self._sample_pos)
         # Truncated as it is: 16 bits are for checking by ear, the stems themselves are float32.
-        return head + bytes((np.clip(heard.T, -1.0, 1.0) * 32_767).astype("<i2"))
+        return head + heard.astype("<i2").tobytes()
 
 
 __all__ = ["FEED_VALUES", "N_BANDS", "SOURCE_VALUES", "Ear", "Levels", "Picture"]

@@ -229,7 +229,7 @@ class Server:
             raise web.HTTPBadRequest
         peer = request.remote or "?"
         assert request.transport is not None
-        browser = Browser(socket, peer, is_loopback(peer), request.transport.abort)
+        browser = Browser(socket, peer, is_loopback(peer), request.transport)
         self.browsers.append(browser)
         sending = None
         try:

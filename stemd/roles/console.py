@@ -29,6 +29,7 @@ from .links import Links, Role
 PICTURES_PER_S = 30.0
 ASLEEP_S = 0.1  # how long a first browser waits at most
 STATE_S = 0.5
+COUNTED_S = 0.2
 SUBSCRIBERS_S = 2.0
 RETRY_S = 1.0
 NICENESS = 5  # who looks waits for who plays
@@ -109,7 +110,7 @@ class Console:
         self._server: Server | None = None
         self._rev = -1
         self._line = 0
-        self._state_due = self._subscribers_due = 0.0
+        self._state_due = self._subscribers_due = self._counted_due = 0.0
         self._models = [path.stem for path in released()]
 
     # -- browsers ---------------------------------------------------------------------------------
@@ -190,19 +191,25 @@ class Console:
         if browsers:
             self._show(browsers)
             self._tell(browsers, recorded)
-        for browser in browsers:
-            if browser.stuck:
-                browser.abort()
-        section = self._section
-        section["browsers"] = len(browsers)
-        section["listeners"] = len([b for b in browsers if b.ear])
-        section["sent"], section["dropped"] = server.sent, server.dropped
-        section["refused"] = max(int(section["refused"]), server.refused)
+        if time.monotonic() >= self._counted_due:
+            self._counted_due = time.monotonic() + COUNTED_S
+            self._count(server)
 
     def end(self, server: Server) -> None:
         """Say goodbye, with what is known of why."""
         for browser in server.browsers:
             browser.tell({"type": "state", **facts.state(self._status)})
+
+    def _count(self, server: Server) -> None:
+        """Say how many there are, and hang up on who takes nothing."""
+        browsers, section = server.browsers, self._section
+        for browser in browsers:
+            if browser.stuck:
+                browser.abort()
+        section["browsers"] = len(browsers)
+        section["listeners"] = len([b for b in browsers if b.ear])
+        section["sent"], section["dropped"] = server.sent, server.dropped
+        section["refused"] = max(int(section["refused"]), server.refused)
 
     def _hear(self, browsers: list[Browser]) -> None:
         """Take what has come of the stream; nothing at all while nobody looks."""
