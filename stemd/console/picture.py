@@ -22,15 +22,13 @@ SOURCE_VALUES = (
 )
 FEED_VALUES = (*DRUMS, "tempo_bpm", "tempo_confidence", "beat_count", "beat_phase", "chord")
 
-_EVENTS = [FEATURES.index(name) for name in ("onset_strength", *DRUMS)]
 _ONSET, _STRENGTH = FEATURES.index("onset"), FEATURES.index("onset_strength")
 _F0, _RMS = FEATURES.index("f0_hz"), FEATURES.index("rms")
 # What is simply the newest; peaks, means and onsets are of all hops since the last picture.
-_NEWEST = SOURCE_VALUES[SOURCE_VALUES.index("onset_count") :]
-_TO = [SOURCE_VALUES.index(name) for name in _NEWEST]
-_FROM = [FEATURES.index(name) for name in _NEWEST]
-_FEED_FROM = [FEATURES.index(name) for name in FEED_VALUES[len(DRUMS) :]]
-_DRUMS_FROM = [FEATURES.index(name) for name in DRUMS]
+_NEWEST = SOURCE_VALUES.index("onset_count")
+_FROM = np.array([FEATURES.index(name) for name in SOURCE_VALUES[_NEWEST:]])
+_FEED_FROM = np.array([FEATURES.index(name) for name in FEED_VALUES[len(DRUMS) :]])
+_HITS = slice(FEATURES.index(DRUMS[0]), FEATURES.index(DRUMS[0]) + len(DRUMS))
 _DRUMS, _MIX = SOURCES.index("drums"), SOURCES.index("mix")
 _VALUE_ONSET = SOURCE_VALUES.index("onset")
 MAX_COLUMNS = 64  # of one picture: a browser that was away for a second has missed the rest
@@ -59,7 +57,7 @@ class Picture:
         self._values = self._numbers[:n_values].reshape(len(SOURCES), -1)
         self._of_feed = self._numbers[n_values:]
         self._phase = 0  # hops of the unfinished column
-        self._struck = np.zeros(len(SOURCES), bool)  # in the unfinished column
+        self._onsets = np.zeros((self._most + self._hops, len(SOURCES)), bool)  # from its start
         self._n = self._flags = self._sample_pos = 0
 
     def write(self, hop: Any) -> None:
@@ -106,25 +104,27 @@ class Picture:
         audio = self._audio[:, :, : self._n * self._hop_length]
         features = self._features[: self._n]
         values, newest = self._values, features[-1]
-        values[:, :2] = np.maximum(audio.max(axis=2), -audio.min(axis=2))
-        values[:, 2:4] = np.sqrt(np.einsum("scn,scn->sc", audio, audio) / audio.shape[2])
-        onsets = features[:, :, _ONSET] > 0.0
-        strength = np.maximum(features[:, :, _STRENGTH], 0.05)
-        values[:, _VALUE_ONSET] = np.where(onsets, strength, 0.0).max(axis=0)
-        values[:, _TO] = newest[:, _FROM]
-        self._of_feed[: len(DRUMS)] = features[:, _DRUMS, _DRUMS_FROM].max(axis=0)
-        self._of_feed[len(DRUMS) :] = newest[_MIX, _FEED_FROM]
+        np.maximum.reduce(np.abs(audio), axis=2, out=values[:, :2])
+        power = np.einsum("scn,scn->sc", audio, audio)
+        power /= audio.shape[2]
+        np.sqrt(power, out=values[:, 2:4])
+        onsets = self._onsets[self._phase : self._phase + self._n]
+        np.greater(features[:, :, _ONSET], 0.0, out=onsets)
+        values[:, _VALUE_ONSET] = 0.0
+        if onsets.any():
+            strength = np.maximum(features[:, :, _STRENGTH], 0.05)
+            np.maximum.reduce(np.where(onsets, strength, 0.0), out=values[:, _VALUE_ONSET])
+        values[:, _NEWEST:] = newest.take(_FROM, axis=1)
+        np.maximum.reduce(features[:, _DRUMS, _HITS], out=self._of_feed[: len(DRUMS)])
+        self._of_feed[len(DRUMS) :] = newest[_MIX].take(_FEED_FROM)
         bands = self._spectrogram.write(0.5 * (audio[:, 0] + audio[:, 1]))
-        ends = range(self._hops - self._phase, self._n + 1, self._hops)  # of columns, in hops
-        struck = np.zeros((len(ends), len(SOURCES)), bool)
-        begin = 0
-        for row, end in zip(struck, ends, strict=True):
-            np.logical_or(self._struck, onsets[begin:end].any(axis=0), out=row)
-            self._struck[:] = False
-            begin = end
-        self._struck |= onsets[begin:].any(axis=0)
-        self._phase = (self._phase + self._n) % self._hops
-        return features[[end - 1 for end in ends], :, _F0], bands, struck
+        # Hops by columns; those of the column that is not complete wait for the rest.
+        ended = len(bands) * self._hops
+        struck = self._onsets[:ended].reshape(len(bands), self._hops, -1).any(axis=1)
+        f0 = features[self._hops - self._phase - 1 :: self._hops, :, _F0]
+        self._phase += self._n - ended
+        self._onsets[: self._phase] = self._onsets[ended : ended + self._phase]
+        return f0, bands, struck
 
 
 class Levels:

@@ -30,6 +30,7 @@ class Spectrogram:
         step_db = 255.0 / -FLOOR_DB
         self._a = 10.0 * step_db
         self._b = 20.0 * step_db * math.log10(2.0 / float(self._window.sum())) - FLOOR_DB * step_db
+        self._floor = 10.0 ** (-self._b / self._a)  # the power whose byte is 0
         self._hop = hop_length
         self.hops = max(round(samplerate / hop_length / COLUMNS_PER_S), 1)  # to a column
         self._held = np.zeros((n_signals, N_FFT), np.float32)
@@ -40,9 +41,12 @@ class Spectrogram:
         last = N_FFT // 2
         # From where a band holds more than one bin, the loudest of them speaks for it.
         self._first = int(np.searchsorted(bins * (step - 1.0 / step), 1.5))
+        # Below, the magnitude is drawn straight from one bin to the next.
         low = np.minimum(np.floor(bins).astype(int), last - 1)[: self._first]
-        self._low, self._n_single = low, int(low.max(initial=-1)) + 2
-        self._share = np.minimum(bins[: self._first] - low, 1.0)
+        share = np.minimum(bins[: self._first] - low, 1.0)
+        self._between = np.zeros((int(low.max(initial=-1)) + 2, self._first))
+        self._between[low, np.arange(self._first)] = 1.0 - share
+        self._between[low + 1, np.arange(self._first)] = share
         edges = np.round(bins[self._first :] / step).astype(int)
         self._edges = np.minimum(edges, last)
 
@@ -54,24 +58,22 @@ class Spectrogram:
         step = self.hops * self._hop
         held = np.concatenate((self._held, signals), axis=1)
         n_columns = (held.shape[1] - N_FFT) // step
-        self._held = held[:, n_columns * step :].copy()
-        views = np.lib.stride_tricks.sliding_window_view(held, N_FFT, axis=1)[:, step::step]
-        # (columns, signals, samples)
-        spectra = np.fft.rfft(
-            views.swapaxes(0, 1) * self._window, axis=2
-        )  # float64: NumPy is quicker with it
+        self._held = held[:, n_columns * step :]
+        # All in float64: NumPy's transform is quicker with it.  Each call costs far more here than
+        # in a loop of its own, for thirty times a second nothing of it is in any cache.
+        frames = np.empty((n_columns, len(held), N_FFT))
+        for k, frame in enumerate(frames, 1):
+            np.multiply(held[:, k * step : k * step + N_FFT], self._window, out=frame)
+        spectra = np.fft.rfft(frames)
         power, imaginary = np.square(spectra.real), np.square(spectra.imag)
         power += imaginary
         bands = np.empty((*power.shape[:2], N_BANDS))
-        single = np.sqrt(power[..., : self._n_single])
-        low = single[..., self._low]
-        low += self._share * (single[..., self._low + 1] - low)
+        low = np.sqrt(power[..., : len(self._between)]) @ self._between
         np.square(low, out=bands[..., : self._first])
         np.maximum.reduceat(power, self._edges, axis=2, out=bands[..., self._first :])
-        np.maximum(bands, 1e-30, out=bands)
+        np.fmax(bands, self._floor, out=bands)
         np.log10(bands, out=bands)
         bands *= self._a
         bands += self._b
-        np.maximum(bands, 0.0, out=bands)
         np.minimum(bands, 255.0, out=bands)
         return bands.astype(np.uint8)
