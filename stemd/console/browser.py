@@ -150,6 +150,7 @@ class Browser:
         transport, n = self._transport, len(message)
         if (
             not self._open
+            or self._socket.closed  # after the last frame, that of closing, none may follow
             or self._wake.is_set()
             or transport.is_closing()
             or transport.get_write_buffer_size()

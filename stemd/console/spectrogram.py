@@ -59,7 +59,7 @@ class Spectrogram:
         held = np.concatenate((self._held, signals), axis=1)
         n_columns = (held.shape[1] - N_FFT) // step
         self._held = held[:, n_columns * step :]
-        # All in float64: NumPy's transform is quicker with it.  Each call costs far more here than
+        # All in float64: NumPy's transform is quicker with it. Each call costs far more here than
         # in a loop of its own, for thirty times a second nothing of it is in any cache.
         frames = np.empty((n_columns, len(held), N_FFT))
         for k, frame in enumerate(frames, 1):

@@ -57,6 +57,14 @@ def test_a_sine_stands_where_it_sounds(samplerate, hop, hz):
 def test_silence_is_black_and_nan_harms_one_window_only():
     spectrogram = Spectrogram(2, 48_000, 256)
     assert not columns(spectrogram, np.zeros((2, 4800), np.float32), 256).any()
+    noise = np.random.default_rng(0).standard_normal((2, 256 * 40)).astype(np.float32)
+    clean = Spectrogram(2, 48_000, 256).write(noise)
+    broken = noise.copy()
+    broken[0, 300] = np.nan
+    found = Spectrogram(2, 48_000, 256).write(broken)
+    np.testing.assert_array_equal(found[:, 1], clean[:, 1])
+    np.testing.assert_array_equal(found[2:], clean[2:])
+    assert not found[:2, 0].any()
 
 
 def test_columns_come_half_a_window_apart():
