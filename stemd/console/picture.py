@@ -120,7 +120,7 @@ class Picture:
         bands = self._spectrogram.write(0.5 * (audio[:, 0] + audio[:, 1]))
         # Hops by columns; those of the column that is not complete wait for the rest.
         ended = len(bands) * self._hops
-        struck = self._onsets[:ended].reshape(len(bands), self._hops, -1).any(axis=1)
+        struck = self._onsets[:ended].reshape(len(bands), self._hops, len(SOURCES)).any(axis=1)
         f0 = features[self._hops - self._phase - 1 :: self._hops, :, _F0]
         self._phase += self._n - ended
         self._onsets[: self._phase] = self._onsets[ended : ended + self._phase]

@@ -113,6 +113,37 @@ def test_a_picture_holds_what_came_since_the_last():
     assert picture.take(b"\0") is None
 
 
+def columns_of(packed):
+    """What a picture says of its columns: f0_hz, bands, onsets, each (columns, sources, ...)."""
+    _, _, n, _, _ = HEAD.unpack_from(packed)
+    at = HEAD.size + 4 * (len(SOURCES) * len(SOURCE_VALUES) + len(FEED_VALUES))
+    parts = []
+    for kind, width in (("<f4", 1), ("u1", N_BANDS), ("u1", 1)):
+        part = np.frombuffer(packed, kind, n * len(SOURCES) * width, at)
+        parts.append(part.reshape(n, len(SOURCES), width))
+        at += part.nbytes
+    assert at == len(packed) - 1
+    return parts
+
+
+def test_columns_are_the_same_however_few_hops_a_picture_holds():
+    """One hop ends no column: such a picture has none, and its onsets are in the next."""
+    hops = [make_hop(k, f0_hz=100.0 + k, onset=float(k in (2, 3, 9))) for k in range(24)]
+    taken = []
+    for sizes in ([24], [1] * 24, [1, 2, 5, 3, 1, 4, 8]):
+        picture, told, rest = Picture(SPEC, 0), [], iter(hops)
+        for size in sizes:
+            for _ in range(size):
+                picture.write(next(rest))
+            told.append(columns_of(picture.take(b"\0")))
+        taken.append([np.concatenate(part) for part in zip(*told, strict=True)])
+    assert len(taken[0][0]) == 24 // 4
+    assert taken[0][2][:, 1, 0].tolist() == [1, 0, 1, 0, 0, 0]
+    for others in taken[1:]:
+        for found, wanted in zip(others, taken[0], strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
 def test_what_is_heard_is_what_the_stem_is():
     ear = Ear(SPEC, 0, 1)
     hops = [make_hop(k) for k in range(4)]
