@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import urllib.request
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 import soundfile
@@ -85,9 +87,32 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="package")
 def console(sweep: str) -> Iterator[Console]:
-    """One for all tests that put its knobs back."""
+    """One for all tests that put its knobs back; whatever they did, it never had to start again."""
     with served(sweep) as one:
         yield one
+        assert asyncio.run(restarts(one)) == 0
+
+
+async def restarts(console: Console) -> int:
+    """How often it was started again, as a new page is told."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(console.url + "socket") as ws,
+    ):
+        return int((await told(ws, "state"))["restarts"]["console"])
+
+
+async def told(
+    ws: aiohttp.ClientWebSocketResponse, kind: str, patience_s: float = 20.0
+) -> dict[str, Any]:
+    """The next message of a kind."""
+    async with asyncio.timeout(patience_s):
+        async for message in ws:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                fields: dict[str, Any] = json.loads(message.data)
+                if fields["type"] == kind:
+                    return fields
+    raise AssertionError(f"closed with {ws.close_code} before {kind}")
 
 
 @pytest.fixture(scope="package")

@@ -18,7 +18,7 @@ from stemd.console.guard import Guard
 from stemd.console.server import BACKLOG, LOG, MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Server
 from tests.sinks.support import wait_until
 
-from .conftest import TOKEN
+from .conftest import TOKEN, told
 
 
 def run(task):
@@ -73,17 +73,6 @@ def test_no_page_may_frame_or_feed_it(console):
 
 async def socket_of(session, console, **options):
     return await session.ws_connect(console.url + "socket", **options)
-
-
-async def told(ws, kind, patience_s=20.0):
-    """The next message of a kind."""
-    async with asyncio.timeout(patience_s):
-        async for message in ws:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                fields = json.loads(message.data)
-                if fields["type"] == kind:
-                    return fields
-    raise AssertionError(f"closed with {ws.close_code} before {kind}")
 
 
 async def asked(ws, fields):
