@@ -1,13 +1,20 @@
 """Clips of music whose onsets and strokes are known, to teach the ear: each kept as one file.
 
-    python -m models.clips --samples ../shared/samples --pool ../takes/train --folder ../clips
+    clips="python -m models.clips --samples ../shared/samples --folder ../clips"
+    $clips --pool ../takes/train --count 240
+    $clips --pool ../takes/train --kind score --first 240 --count 440
+    $clips --pool ../takes/train --kind song
+    $clips --pool ../takes/validation --part validation --count 40
+    $clips --pool ../takes/validation --part validation --kind score --first 40 --count 76
 
 Five kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
 vocals, bass and other of a pool, or alone, or strokes that keep no time; a stretch of a pool,
 remixed, of which no stroke is known by name. Most drummers play kits bent out of shape
 (`models.render.wild`): there are few to be had, and many out there. Where the score is silent
-(recorded songs, loops), onsets are those that an offline detector finds in the isolated stem. A
-clip depends on (seed, part, index) and the pool alone.
+(recorded songs, loops), onsets are those that an offline detector finds in the isolated stem; it
+misses soft ones, so `heard` says of which stems. A clip depends on (seed, part, index) and the pool
+alone. Of kind `song` are sections of the real songs that may be trained on, as they are, to choose
+thresholds by; their drums are all that is surely known of them.
 """
 
 import argparse
@@ -26,7 +33,7 @@ from models.render.grammar import STYLES, draw_plan
 from models.render.kits import draw_kit
 from models.render.score import Part, Score
 from models.render.wild import wild_kit
-from models.takes import FULL_SCALE, Takes, draw_ratio
+from models.takes import FULL_SCALE, Takes, draw_ratio, sections
 
 KINDS = {"score": 0.14, "drums": 0.4, "pool": 0.12, "solo": 0.22, "strokes": 0.12}
 WILD = 0.8  # of the kits that train
@@ -93,16 +100,18 @@ def drummed(rng, renderer, takes, n, random=False):
 
 
 def onsets_of(tracks, score):
-    """(source, time, weak) rows of the mix, 0, and the stems."""
+    """(source, time, weak) rows of the mix, 0, and the stems; of which of them a detector had to
+    find some, (source,) bool."""
     piece = from_score("", tracks, score) if score else None
     rows, audible = [], []
-    mix = tracks.sum(0)
+    mix, detected = tracks.sum(0), np.zeros(1 + len(STEMS), bool)
     for s, stem in enumerate(STEMS):
         times, weak = np.zeros(0), np.zeros(0, bool)
         silent = score is None or score.parts[stem].spans["onsets"]
         if silent and tracks[s].any():
             heard = annotate(tracks[s])
             times, weak = heard.times, heard.weak
+            detected[[0, 1 + s]] = True
         if piece is not None:
             told = piece.onsets[stem]
             keep = ~told.known(times)
@@ -119,7 +128,7 @@ def onsets_of(tracks, score):
     faint = table[:, 2] > 0
     rows += [(0, at, False) for at in merged(table[~faint, 0], table[~faint, 1])[0]]
     rows += [(0, at, True) for at in table[faint, 0]]
-    return np.array(rows, float).reshape(-1, 3)
+    return np.array(rows, float).reshape(-1, 3), detected
 
 
 def strokes_of(score):
@@ -138,9 +147,10 @@ def strokes_of(score):
     return np.array(rows, float).reshape(-1, 3)
 
 
-def make(rng, renderer, takes, n):
-    """(tracks (5, 2, n), onsets, strokes) of one clip."""
-    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+def make(rng, renderer, takes, n, kind=None):
+    """What is kept of one clip: tracks (5, 2, n), and `known` of it."""
+    drawn = rng.choice(list(KINDS), p=list(KINDS.values()))
+    kind = kind or drawn
     wild = renderer.library.part == "train" and rng.random() < WILD
     renderer.drummer.kit = wild_kit if wild else draw_kit
     if kind == "score":
@@ -150,14 +160,35 @@ def make(rng, renderer, takes, n):
         tracks, score = drummed(rng, renderer, over, n, kind == "strokes")
     else:
         tracks, score = takes._clip(rng, n), None
-    return tracks, onsets_of(tracks, score), strokes_of(score)
+    return tracks, known(tracks, score)
+
+
+def known(tracks, score):
+    """{"onsets", "heard", "strokes"} as `onsets_of` and `strokes_of` tell them."""
+    onsets, heard = onsets_of(tracks, score)
+    return {"onsets": onsets, "heard": heard, "strokes": strokes_of(score)}
+
+
+def song_clips(library, n):
+    """What is kept of sections of songs that have drums and something else."""
+    for tracks in sections(library, n):
+        if tracks[DRUMS].any():
+            yield tracks, known(tracks, None)
+
+
+def write(path, tracks, facts):
+    """One file, whole or not there."""
+    whole = np.clip(np.round(tracks * (32768 / FULL_SCALE)), -32767, 32767).astype(np.int16)
+    unfinished = path.with_suffix(".part.npz")
+    np.savez(unfinished, tracks=whole, **facts)
+    unfinished.rename(path)
 
 
 def load(path):
-    """(tracks (5, 2, n) float32, onsets, strokes)."""
+    """Tracks (5, 2, n) float32, and `known` of them."""
     with np.load(path) as file:
         tracks = file["tracks"].astype(np.float32) * np.float32(FULL_SCALE / 32768)
-        return tracks, file["onsets"], file["strokes"]
+        return tracks, {name: file[name] for name in ("onsets", "heard", "strokes")}
 
 
 def main():
@@ -169,26 +200,29 @@ def main():
     parser.add_argument("--pool", type=Path, required=True, help="rendered takes, of the same part")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--part", choices=PARTS[:2], default="train")
+    parser.add_argument("--kind", choices=(*KINDS, "song"), help="of this kind only")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=160)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    library = Library(args.samples, args.cache, args.part)
-    renderer, takes = Renderer(library), Takes(args.pool)
+    library, n = Library(args.samples, args.cache, args.part), int(args.seconds * SAMPLERATE)
     begun = time.monotonic()
+    if args.kind == "song":
+        for index, clip in enumerate(song_clips(library, n)):
+            write(args.folder / f"song_{index:04d}.npz", *clip)
+        return
+    renderer, takes = Renderer(library), Takes(args.pool)
     for index in range(args.first, args.count):
         path = args.folder / f"{args.part}_{index:04d}.npz"
         if path.exists():
             continue
         rng = np.random.default_rng((args.seed, PARTS.index(args.part), index))
-        tracks, onsets, strokes = make(rng, renderer, takes, int(args.seconds * SAMPLERATE))
-        whole = np.clip(np.round(tracks * (32768 / FULL_SCALE)), -32767, 32767).astype(np.int16)
-        unfinished = path.with_suffix(".part.npz")
-        np.savez(unfinished, tracks=whole, onsets=onsets, strokes=strokes)
-        unfinished.rename(path)
-        print(f"{path.name}: {len(onsets)} onsets, {time.monotonic() - begun:.0f} s", flush=True)
+        tracks, facts = make(rng, renderer, takes, n, args.kind)
+        write(path, tracks, facts)
+        onsets = len(facts["onsets"])
+        print(f"{path.name}: {onsets} onsets, {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

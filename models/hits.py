@@ -1,20 +1,22 @@
 """Teach the net behind onsets and hits; it belongs to the daemon, not to a model.
 
-    python -m models.clips --samples ../shared/samples --pool ../takes/train --folder ../clips
     python -m models.hits --clips ../clips --work ../hits --profile live --minutes 60
     python -m models.hits --clips ../clips --work ../hits --profile tight --minutes 15 --like live
     python -m models.hits --clips ../clips --work ../hits --start stemd/assets/odds.npz --minutes 20
 
-What the net sees (`stemd.processors.odds`) of a clip is made once: as the released model separates
-it, and of the true stems. `--like` spares the separation: it takes each band's gain from another
-profile's, and starts from that profile's net. Levels are varied each time they are shown: better or
-worse separated, other colours, other loudness, drums alone put over the rest of another clip.
-Thresholds are those at which missed and false events balance on the clips of the validation part.
+Clips are those of `models.clips`. What the net sees (`stemd.processors.odds`) of one is made once:
+as the released model separates it, and of the true stems. `--like` spares the separation: it takes
+each band's gain from another profile's, and starts from that profile's net. Levels are varied each
+time they are shown: better or worse separated, other colours, other loudness, drums alone put over
+the rest of another clip.
+Thresholds are those that are best, in F1, on what was not taught: of the validation part the clips
+whose truth is a score; of drums all of them, and half the say have the real songs.
 """
 
 import argparse
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -28,6 +30,7 @@ from models.library import SAMPLERATE
 from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
 from stemd.processors.catalogue import find_model
+from stemd.processors.drums import Drums
 from stemd.processors.masknet import MaskNet
 from stemd.processors.odds import (
     EDGES_HZ,
@@ -40,10 +43,11 @@ from stemd.processors.odds import (
     OUTPUTS,
     RISE_MS,
 )
+from stemd.processors.onset import HITS_SHARE, SURE
 from stemd.processors.powers import Powers
 from stemd.processors.separator import HopSeparator
 from stemd.processors.stft import Analysis, sine_gain
-from stemd.spec import N_CHANNELS, N_STEMS, PROFILES, SOURCES, StreamSpec
+from stemd.spec import DRUMS, N_CHANNELS, N_STEMS, PROFILES, SOURCES, StreamSpec
 
 # Hops ago at which the net looks at its own projections: up to 85 ms.
 LAGS = {
@@ -53,7 +57,7 @@ LAGS = {
     "classic": (0, 1, 2, 3, 5, 8),
 }
 N_BANDS, N_SOURCES = len(EDGES_HZ) - 1, len(SOURCES)
-DRUMS = SOURCES.index("drums")
+STRUCK = SOURCES.index("drums")
 N_EMBED, N_HIDDEN, N_STATE = SIZE = (48, 64, 40)
 APART, ALONE = range(2)  # rows of levels kept: separated, and of the true stems
 # Of a frame that ends so many ms after an event the net is to say so; before and for DEAF_MS after
@@ -61,10 +65,12 @@ APART, ALONE = range(2)  # rows of levels kept: separated, and of the true stems
 ONSET_MS = {"mix": (3.5, 22), "vocals": (5, 34), "drums": (3.5, 19), "bass": (4.5, 30),
             "other": (4.5, 30)}  # fmt: skip
 STROKE_MS, DEAF_MS = (6.5, 20), 12.0
+DOUBT = 0.25  # weight of "nothing begins" where a detector says so, that soft onsets escape
 WEIGHTS = (0.6, 0.7, 1.6, 1.0, 1.0, 1.0, 1.0, 0.8, 0.4, 0.4)  # of the outputs in the loss
 SEQUENCE_S, BATCH, SIGNALS = 4.0, 30, 6
 RATE, SLOW_START = 3e-3, 100
 FEEDS = 4  # separated at a time
+GRID = np.arange(-3, 3.01, 0.25)  # of thresholds
 
 
 def resampled(tracks, rate):
@@ -76,7 +82,7 @@ def resampled(tracks, rate):
 
 
 class Levels:
-    """Levels in the bands of `Odds`, from spectra."""
+    """Levels in the bands of `Odds`, from spectra; and what `Drums` says of them."""
 
     def __init__(self, spec):
         window, _ = window_pair(spec.n_fft, spec.hop_length)
@@ -84,22 +90,26 @@ class Levels:
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
         self._powers, self._sources = Powers(spec), np.arange(N_SOURCES)
         self.levels = np.zeros((spec.n_feeds, N_SOURCES, N_BANDS), np.float32)
+        self.drums = Drums(spec)
 
     def __call__(self, spectra, masked):
-        bins = self._powers.process(spectra, masked).bins
+        powers = self._powers.process(spectra, masked)
+        self.drums.listen(powers)
+        bins = powers.bins
         band_magnitudes(bins, self._sources, self._edges, self._gain, self.levels)
         return self.levels
 
 
 def hear(spec, clips, model=None):
-    """Levels (hop, b, APART | ALONE, source, band) of clips (5, 2, n), one a feed; APART if there
-    is a model."""
-    levels, hop_length = Levels(spec), spec.hop_length
+    """Levels (hop, b, APART | ALONE, source, band) of clips (5, 2, n), one a feed, and logits
+    (hop, b, 3) of `Drums`; APART, and these, if there is a model, else no numbers."""
+    apart, levels, hop_length = Levels(spec), Levels(spec), spec.hop_length
     separator = HopSeparator(spec, model)
     analyses = [Analysis(spec) for _ in range(N_STEMS - 1)]
     n_hops = min(clip.shape[2] for clip in clips) // hop_length
     clips = np.stack([clip[:, :, : n_hops * hop_length] for clip in clips])
     kept = np.zeros((n_hops, len(clips), 2, N_SOURCES, N_BANDS), np.float32)
+    hits = np.full((n_hops, len(clips), len(DRUMS)), np.nan, np.float32)
     stems = np.zeros((len(clips), N_STEMS, N_CHANNELS, hop_length), np.float32)
     mix = np.zeros((len(clips), N_CHANNELS, hop_length), np.float32)
     true = np.zeros_like(separator.masked)
@@ -107,11 +117,12 @@ def hear(spec, clips, model=None):
         cut = clips[..., h * hop_length : (h + 1) * hop_length]
         separator.process(np.ascontiguousarray(cut.sum(1)), stems, mix)
         if model is not None:
-            row[:, APART] = levels(separator.spectra, separator.masked)
+            row[:, APART] = apart(separator.spectra, separator.masked)
+            hits[h] = apart.drums.logits
         for s, analysis in enumerate(analyses):
             true[:, s] = analysis.process(np.ascontiguousarray(cut[:, s]))
         row[:, ALONE] = levels(separator.spectra, true)
-    return kept
+    return kept, hits
 
 
 def carried(levels, like, hop_length, like_hop_length):
@@ -119,6 +130,26 @@ def carried(levels, like, hop_length, like_hop_length):
     gains = like[:, APART] / np.maximum(like[:, APART, :1], 1e-9)
     at = (np.arange(len(levels)) + 1) * hop_length // like_hop_length - 1
     levels[:, APART] = levels[:, ALONE, :1] * np.minimum(gains[np.clip(at, 0, len(like) - 1)], 1.5)
+
+
+class Heard(NamedTuple):
+    """What the net sees of a clip, and what is true of it.
+
+    levels (hop, 2, source, band), hits (hop, 3): as `hear` makes them; no hits with --like
+    onsets, heard, strokes : as `clips.known` tells them
+    """
+
+    levels: np.ndarray
+    hits: np.ndarray
+    onsets: np.ndarray
+    heard: np.ndarray
+    strokes: np.ndarray
+    rate: int
+
+    @classmethod
+    def read(cls, path):
+        with np.load(path) as file:
+            return cls(*(file[name] for name in cls._fields[:-1]), int(file["rate"]))
 
 
 def prepare(args, part):
@@ -133,24 +164,20 @@ def prepare(args, part):
             with np.load(args.work / args.like / group[0].name) as file:
                 rate = int(file["rate"])
         spec = StreamSpec.of(args.profile, rate, len(group))
-        clips = [load(path) for path in group]
+        clips, known = zip(*map(load, group), strict=True)
         model = None
         if not args.like:
             model = MaskNet(find_model("default", args.profile), spec, "cpu")
-        heard = hear(spec, [resampled(tracks, rate) for tracks, _, _ in clips], model)
-        for b, (path, (_, onsets, strokes)) in enumerate(zip(group, clips, strict=True)):
+        heard, hits = hear(spec, [resampled(tracks, rate) for tracks in clips], model)
+        for b, (path, facts) in enumerate(zip(group, known, strict=True)):
             levels = heard[:, b]
             if args.like:
                 with np.load(args.work / args.like / path.name) as file:
                     like = StreamSpec.of(args.like, rate).hop_length
                     carried(levels, file["levels"], spec.hop_length, like)
-            np.savez(folder / path.name, levels=levels, onsets=onsets, strokes=strokes, rate=rate)
+            np.savez(folder / path.name, levels=levels, hits=hits[:, b], rate=rate, **facts)
         print(f"{args.profile}: heard {start + len(group)} of {len(todo)}", flush=True)
-    takes = []
-    for path in sorted(folder.glob(f"{part}_*.npz")):
-        with np.load(path) as file:
-            takes.append(tuple(file[k] for k in ("levels", "onsets", "strokes", "rate")))
-    return takes
+    return [Heard.read(path) for path in sorted(folder.glob(f"{part}_*.npz"))]
 
 
 def paper(rng, profile, count):
@@ -161,7 +188,8 @@ def paper(rng, profile, count):
         kind, audio, onsets, strokes = signals.draw(rng, rate)
         clip = np.zeros((5, 2, audio.size), np.float32)
         clip[0] = audio
-        levels = hear(StreamSpec.of(profile, rate), [clip])[:, 0, ALONE, 0]
+        levels, _ = hear(StreamSpec.of(profile, rate), [clip])
+        levels = levels[:, 0, ALONE, 0]
         told.append((kind, levels, onsets, strokes, rate))
     return told
 
@@ -169,9 +197,12 @@ def paper(rng, profile, count):
 # ---- what is shown
 
 
-def wanted(onsets, strokes, hops, hop_ms):
+def wanted(onsets, strokes, hops, hop_ms, heard=()):
     """(target, weight), each (hop, output): 1 just after an event, weight 0 around that and where
-    nobody knows."""
+    nobody knows.
+
+    heard : (source,) bool, whose onsets a detector had to find
+    """
     target = np.zeros((hops, N_SOURCES + len(STROKES)), np.float32)
     weight = np.ones_like(target)
     if np.isnan(strokes).any():
@@ -195,6 +226,9 @@ def wanted(onsets, strokes, hops, hop_ms):
             if not weak:
                 now = frames(at, *spans[int(which)])
                 target[now, base + int(which)] = weight[now, base + int(which)] = 1
+    for source in np.flatnonzero(heard):
+        if source != STRUCK:
+            weight[target[:, source] == 0, source] *= DOUBT
     return target, weight
 
 
@@ -263,13 +297,13 @@ def transplanted(rng, drums, other):
     """The drums of one clip over the rest of another, levels (hop, 2, source, band) both."""
     n = min(len(drums), len(other))
     true = np.roll(other[:n, ALONE, 1:], int(rng.integers(n)), axis=0) ** 2
-    mine = tuned(rng, drums[:n, ALONE, DRUMS]) ** 2
-    true[:, DRUMS - 1] = 0
+    mine = tuned(rng, drums[:n, ALONE, STRUCK]) ** 2
+    true[:, STRUCK - 1] = 0
     power = true.sum((1, 2)).mean()
     if power > 1e-10:
         loud = 10 ** (rng.uniform(-12, 8) / 10) if rng.random() < 0.85 else 1e-5
         true *= loud * mine.sum(1).mean() / power
-    true[:, DRUMS - 1] = mine
+    true[:, STRUCK - 1] = mine
     return with_mix(spilled(rng, true) if rng.random() < 0.8 else true)
 
 
@@ -277,11 +311,11 @@ def example(rng, bands, kits, profile):
     """(seen, target, weight) of one version of one clip: of a band, or of a drummer."""
     fill_in = rng.random() < 0.35
     pool = kits if fill_in else bands
-    levels, onsets, strokes, rate = pool[int(rng.integers(len(pool)))]
-    spec = StreamSpec.of(profile, int(rate))
-    target, weight = wanted(onsets, strokes, len(levels), 1e3 * spec.hop_s)
+    take = pool[int(rng.integers(len(pool)))]
+    levels, spec = take.levels, StreamSpec.of(profile, take.rate)
+    target, weight = wanted(take.onsets, take.strokes, len(levels), 1e3 * spec.hop_s, take.heard)
     if fill_in and rng.random() < 0.92:
-        shown = transplanted(rng, levels, bands[int(rng.integers(len(bands)))][0])
+        shown = transplanted(rng, levels, bands[int(rng.integers(len(bands)))].levels)
         weight[:, [0, 1, 3, 4]] = 0
     else:
         shown = varied(rng, levels)
@@ -295,20 +329,20 @@ def known_signal(rng, told, profile):
     kind, one, onsets, strokes, rate = told[int(rng.integers(len(told)))]
     source = 1 + int(rng.integers(N_STEMS))
     if kind == "kit" and rng.random() < 0.85:
-        source = DRUMS
+        source = STRUCK
     levels = np.zeros((len(one), N_SOURCES, N_BANDS), np.float32)
     levels[:, [0, source]] = one[:, None] * np.float32(10 ** (rng.normal(0, 4) / 20))
     rows = np.array([(row, at, 0) for row in (0, source) for at in onsets]).reshape(-1, 3)
     hits = np.zeros((0, 3))
     steady = kind in ("noise", "tone", "vibrato")
-    if source == DRUMS and kind == "kit":
+    if source == STRUCK and kind == "kit":
         hits = np.column_stack([strokes, np.zeros(len(strokes))])
-    elif source == DRUMS and not steady:
+    elif source == STRUCK and not steady:
         hits = np.full((1, 3), np.nan)  # who knows what a click is
     spec = StreamSpec.of(profile, rate)
     target, weight = wanted(rows, hits, len(levels), 1e3 * spec.hop_s)
     target, weight = target[: len(levels)], weight[: len(levels)]
-    if source == DRUMS and steady:
+    if source == STRUCK and steady:
         weight[: int(0.3 / spec.hop_s), N_SOURCES:] = 0
     return seen(levels, spec), target, weight
 
@@ -396,8 +430,8 @@ def learn(args, rng, takes, told, net):
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-3)
     weights = torch.tensor(WEIGHTS)
     begun, step, mean, losses = time.monotonic(), 0, None, []
-    kits = [take for take in takes if not np.isnan(take[2]).any()]
-    bands = [take for take in takes if take[0][:, ALONE, [1, 3, 4]].any()]
+    kits = [take for take in takes if not np.isnan(take.strokes).any()]
+    bands = [take for take in takes if take.levels[:, ALONE, [1, 3, 4]].any()]
     top = RATE / 2 if args.like or args.start else RATE
     while (done := (time.monotonic() - begun) / (60 * args.minutes)) < 1:
         rate = top * min(1, (step + 1) / SLOW_START) * (0.02 + 0.49 * (1 + np.cos(np.pi * done)))
@@ -422,31 +456,47 @@ def learn(args, rng, takes, told, net):
     return net
 
 
-def balanced(net, takes, profile):
-    """Logit of each output at which it is best, in F1, on takes it was not taught."""
-    grid = np.arange(-2.5, 2.51, 0.25)
-    right, told, asked = np.zeros((3, len(OUTPUTS), len(grid)))
-    for levels, onsets, strokes, rate in takes:
-        spec = StreamSpec.of(profile, int(rate))
+def balanced(net, takes, songs, profile):
+    """Logit of each output at which it is best, in F1, on takes it was not taught.
+
+    Where a detector had to find the onsets of a stem, or of what the mixture is made of, that clip
+    has no say: soft ones are not in its truth, and thresholds asked too much. Drums are what it
+    finds best, and what real songs are there for: they have half the say.
+    """
+    f1 = curves(net, takes, profile)
+    if songs:
+        f1[STRUCK] = (f1[STRUCK] + curves(net, songs, profile)[STRUCK]) / 2
+    print(profile, {k: f"{100 * v:.1f}" for k, v in zip(OUTPUTS, f1.max(1), strict=True)})
+    return GRID[f1.argmax(1)]
+
+
+def curves(net, takes, profile):
+    """F1 of each output where it is declared at logits of GRID, (output, n)."""
+    right, told, asked = np.zeros((3, len(OUTPUTS), len(GRID)))
+    for take in takes:
+        spec = StreamSpec.of(profile, take.rate)
         with torch.no_grad():
-            logits = net(torch.from_numpy(seen(levels[:, APART], spec))[None])[0].numpy()
-        named = strokes[strokes[:, 0] < len(OUTPUTS) - N_SOURCES] + [N_SOURCES, 0, 0]
-        known = N_SOURCES if np.isnan(strokes).any() else len(OUTPUTS)
-        events = np.concatenate([onsets, named]) if known > N_SOURCES else onsets
+            logits = net(torch.from_numpy(seen(take.levels[:, APART], spec))[None])[0].numpy()
+        named = take.strokes[take.strokes[:, 0] < len(DRUMS)] + [N_SOURCES, 0, 0]
+        strokes_known = not np.isnan(take.strokes).any()
+        events = np.concatenate([take.onsets, named]) if strokes_known else take.onsets
         gap = max(1, round(0.045 / spec.hop_s))
-        for k in range(known):
+        for k in range(len(OUTPUTS) if strokes_known else N_SOURCES):
+            if k < N_SOURCES and take.heard[k] and k != STRUCK:
+                continue
             mine = events[events[:, 0] == k]
             strong, weak = (mine[mine[:, 2] == flag, 1] for flag in (0, 1))
-            for g, asked_logit in enumerate(grid):
-                found = picked(logits[:, k] - asked_logit, gap) * spec.hop_s
+            for g, asked_logit in enumerate(GRID):
+                over = logits[:, k] - asked_logit
+                if k == STRUCK and not np.isnan(take.hits).any():  # as `pick_onsets` has it
+                    over = np.maximum(over - SURE, over + HITS_SHARE * (take.hits.max(1) - over))
+                found = picked(over, gap) * spec.hop_s
                 hit = matched(found, strong)
                 near = [np.abs(weak - at).min(initial=1) < 0.05 for at in found]
                 right[k, g] += hit
                 asked[k, g] += len(strong)
                 told[k, g] += max(hit, len(found) - int(np.sum(near)))
-    f1 = 2 * right / np.maximum(told + asked, 1)
-    print(profile, {k: f"{100 * v:.1f}" for k, v in zip(OUTPUTS, f1.max(1), strict=True)})
-    return grid[f1.argmax(1)]
+    return 2 * right / np.maximum(told + asked, 1)
 
 
 def picked(over, gap):
@@ -504,7 +554,7 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    takes, held = prepare(args, "train"), prepare(args, "validation")
+    takes, held, songs = (prepare(args, part) for part in ("train", "validation", "song"))
     told = paper(rng, args.profile, args.signals)
     net = Net(args.profile)
     start = args.start or (args.work / f"{args.like}.pt" if args.like else None)
@@ -514,7 +564,7 @@ def main():
         net.load_state_dict(torch.load(start))
     learn(args, rng, takes, told, net)
     torch.save(net.state_dict(), args.work / f"{args.profile}.pt")
-    saved(args.out, args.profile, net, balanced(net, held, args.profile))
+    saved(args.out, args.profile, net, balanced(net, held, songs, args.profile))
 
 
 if __name__ == "__main__":
