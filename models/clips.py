@@ -5,7 +5,7 @@
     $clips --pool ../takes/train --kind score --first 240 --count 440
     $clips --pool ../takes/train --kind song
     $clips --pool ../takes/validation --part validation --count 40
-    $clips --pool ../takes/validation --part validation --kind score --first 40 --count 76
+    $clips --pool ../takes/validation --part validation --kind score --first 40 --count 180
 
 Five kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
 vocals, bass and other of a pool, or alone, or strokes that keep no time; a stretch of a pool,

@@ -9,8 +9,9 @@ Clips are those of `models.clips`. What the net sees (`stemd.processors.odds`) o
 as the released model separates it, and of the true stems. `--like` spares the separation: it takes
 each band's gain from another profile's, and starts from that profile's net. Levels are varied each
 time they are shown: better or worse separated, other colours, other loudness, drums alone put over
-the rest of another clip. Half-way between what was learned and what was there (`--mean`) all
-outputs but one are better than at either end, as in `models.mean`.
+the rest of another clip. Half-way between what was learned and what was there (`--mean`) each
+output is about as good as at the better end, as in `models.mean`.
+
 Thresholds are those that are best, in F1, on what was not taught: of the validation part the clips
 whose truth is a score; of drums all of them, and half the say have the real songs.
 """
