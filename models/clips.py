@@ -152,15 +152,19 @@ def make(rng, renderer, takes, n, kind=None):
     drawn = rng.choice(list(KINDS), p=list(KINDS.values()))
     kind = kind or drawn
     wild = renderer.library.part == "train" and rng.random() < WILD
-    renderer.drummer.kit = wild_kit if wild else draw_kit
-    if kind == "score":
-        tracks, score = renderer.take_with_score(rng, n)
-    elif kind != "pool":
-        over = takes if kind == "drums" or (kind == "strokes" and rng.random() < 0.6) else None
-        tracks, score = drummed(rng, renderer, over, n, kind == "strokes")
-    else:
-        tracks, score = takes._clip(rng, n), None
+    with renderer.drummer.on(wild_kit if wild else draw_kit):
+        tracks, score = music(rng, renderer, takes, n, kind)
     return tracks, known(tracks, score)
+
+
+def music(rng, renderer, takes, n, kind):
+    """(tracks (5, 2, n), score or None) of one kind."""
+    if kind == "score":
+        return renderer.take_with_score(rng, n)
+    if kind == "pool":
+        return takes._clip(rng, n), None
+    over = takes if kind == "drums" or (kind == "strokes" and rng.random() < 0.6) else None
+    return drummed(rng, renderer, over, n, kind == "strokes")
 
 
 def known(tracks, score):

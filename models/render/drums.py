@@ -1,5 +1,7 @@
 """Drum tracks: patterns by style with ghosts, fills and loose hands; loops cut and put together."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from models.library import SAMPLERATE
@@ -140,7 +142,16 @@ class Drummer:
         drums = [e for e in library.entries if e["stem"] == "drums"]
         self.pool = Pool.of([e for e in drums if e["kind"] == "one-shot"])
         self.loops = [e for e in drums if e["kind"] == "loop" and e["length"] > SAMPLERATE]
-        self.kit = draw_kit  # where kits come from
+        self.kit = draw_kit  # where kits come from, see `on`
+
+    @contextmanager
+    def on(self, kit):
+        """Take kits from another place, and then from where they came from before."""
+        before, self.kit = self.kit, kit
+        try:
+            yield
+        finally:
+            self.kit = before
 
     def play(self, rng, plan, n, acoustic, told=DEAF):
         """(audio (2, n), kicks): a part, and the samples where its kick hits, for the sidechain."""

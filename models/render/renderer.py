@@ -182,10 +182,11 @@ class Renderer:
         if stem == "bass":
             audio = self.bassist.play(rng, plan, n, acoustic, told)
             return desk.channel(rng, stem, audio, plan, told, self.taste), []
+        kit = self.drummer.kit
         if self.taste.wild_kits:
-            wild = rng.random() < self.taste.wild_kits
-            self.drummer.kit = wild_kit if wild else draw_kit
-        audio, kicks = self.drummer.play(rng, plan, n, acoustic, told)
+            kit = wild_kit if rng.random() < self.taste.wild_kits else draw_kit
+        with self.drummer.on(kit):
+            audio, kicks = self.drummer.play(rng, plan, n, acoustic, told)
         return desk.channel(rng, stem, audio, plan, told, self.taste), kicks
 
     def _levelled(self, rng, stem, audio):
