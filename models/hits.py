@@ -30,6 +30,7 @@ from torch.nn import functional
 from models import signals
 from models.clips import STROKES, load
 from models.library import SAMPLERATE
+from models.mean import mean
 from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
 from stemd.processors.catalogue import find_model
@@ -85,20 +86,17 @@ def resampled(tracks, rate):
 
 
 class Levels:
-    """Levels in the bands of `Odds`, from spectra; and what `Drums` says of them."""
+    """Levels in the bands of `Odds`, and the `powers` they are of, from spectra."""
 
     def __init__(self, spec):
         window, _ = window_pair(spec.n_fft, spec.hop_length)
         self._gain = sine_gain(window)
         self._edges = (np.array(EDGES_HZ) * spec.n_fft / spec.samplerate).astype(np.float32)
-        self._powers, self._sources = Powers(spec), np.arange(N_SOURCES)
+        self.powers, self._sources = Powers(spec), np.arange(N_SOURCES)
         self.levels = np.zeros((spec.n_feeds, N_SOURCES, N_BANDS), np.float32)
-        self.drums = Drums(spec)
 
     def __call__(self, spectra, masked):
-        powers = self._powers.process(spectra, masked)
-        self.drums.listen(powers)
-        bins = powers.bins
+        bins = self.powers.process(spectra, masked).bins
         band_magnitudes(bins, self._sources, self._edges, self._gain, self.levels)
         return self.levels
 
@@ -106,7 +104,7 @@ class Levels:
 def hear(spec, clips, model=None):
     """Levels (hop, b, APART | ALONE, source, band) of clips (5, 2, n), one a feed, and logits
     (hop, b, 3) of `Drums`; APART, and these, if there is a model, else no numbers."""
-    apart, levels, hop_length = Levels(spec), Levels(spec), spec.hop_length
+    levels, drums, hop_length = Levels(spec), Drums(spec), spec.hop_length
     separator = HopSeparator(spec, model)
     analyses = [Analysis(spec) for _ in range(N_STEMS - 1)]
     n_hops = min(clip.shape[2] for clip in clips) // hop_length
@@ -120,8 +118,9 @@ def hear(spec, clips, model=None):
         cut = clips[..., h * hop_length : (h + 1) * hop_length]
         separator.process(np.ascontiguousarray(cut.sum(1)), stems, mix)
         if model is not None:
-            row[:, APART] = apart(separator.spectra, separator.masked)
-            hits[h] = apart.drums.logits
+            row[:, APART] = levels(separator.spectra, separator.masked)
+            drums.listen(levels.powers)
+            hits[h] = drums.logits
         for s, analysis in enumerate(analyses):
             true[:, s] = analysis.process(np.ascontiguousarray(cut[:, s]))
         row[:, ALONE] = levels(separator.spectra, true)
@@ -400,9 +399,7 @@ class Net(nn.Module):
         other = Net(profile)
         other.load_state_dict(self.state_dict())
         other.load(path, profile)
-        with torch.no_grad():
-            for mine, theirs in zip(self.parameters(), other.parameters(), strict=True):
-                mine.lerp_(theirs, 0.5)
+        self.load_state_dict(mean(self.state_dict(), [other.state_dict()]))
 
     def layers(self, threshold):
         """{name: (n_in + 1, n_out)} as `Odds` wants them, the last row is the bias; what is not
@@ -444,7 +441,7 @@ def learn(args, rng, takes, told, net):
     """AdamW at a rate that falls to nothing when the time is up; the mean of the last steps."""
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-3)
     weights = torch.tensor(WEIGHTS)
-    begun, step, mean, losses = time.monotonic(), 0, None, []
+    begun, step, average, losses = time.monotonic(), 0, None, []
     kits = [take for take in takes if not np.isnan(take.strokes).any()]
     bands = [take for take in takes if take.levels[:, ALONE, [1, 3, 4]].any()]
     top = RATE / 2 if args.like or args.start else RATE
@@ -463,11 +460,12 @@ def learn(args, rng, takes, told, net):
         losses.append(float(loss))
         keep = min(0.995, step / (step + 10))
         now = {k: v.detach().clone() for k, v in net.state_dict().items()}
-        mean = now if mean is None else {k: keep * mean[k] + (1 - keep) * now[k] for k in now}
+        before = average or now
+        average = {k: keep * before[k] + (1 - keep) * now[k] for k in now}
         if step % 50 == 0:
-            torch.save(mean, args.work / f"{args.profile}.part.pt")
+            torch.save(average, args.work / f"{args.profile}.part.pt")
             print(f"{args.profile} {step}: {np.mean(losses[-50:]):.4f}, {done:.0%}", flush=True)
-    net.load_state_dict(mean)
+    net.load_state_dict(average)
     return net
 
 
