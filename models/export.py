@@ -1,7 +1,6 @@
 """Write a trained band net as one ONNX step under the model contract.
 
     python -m models.export --run ../runs/live --name band_live
-    python -m models.export --run ../runs/a ../runs/b --name band_quality  # the mean of their masks
 
 What the builder does to the network on the way:
 
@@ -10,6 +9,8 @@ What the builder does to the network on the way:
 - the level, its weight and their update are one Gemm over the band powers;
 - offsets of the norms go through the linear layers and become constants for each token;
 - a decay at another hop length is its square root, once or twice;
+- nets whose masks are averaged go through the blocks they both have as one, one axis more, and so
+  have fewer nodes than one after the other;
 - softmax over stems is exp, sum, divide: the Softmax kernel would transpose twice.
 
 The file is checked against the torch network, frame by frame, before its description is written.
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 
 from models.graph import DATA, Graph, noise_frames, stepped, write
-from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, Together, load, parameters
+from models.nets import FLOOR, N_TOKENS, REFERENCE_HOP, TINY, load, parameters
 from models.spectra import N_BANDS, N_LOW, PROFILES
 
 
@@ -31,14 +32,29 @@ def build(net):
     """BandNet or Together -> (onnx.ModelProto of one step, {state: shape})."""
     g = Graph()
     nets = list(getattr(net, "nets", [net]))
-    logs = normalised_logs(g, nets[0])
-    x, first = None, 0
-    for one in nets:
-        masks = band_masks(g, one, logs, first)
-        x = masks if x is None else g.add("Add", x, masks)
-        first += len(one.blocks)
-    if len(nets) > 1:
-        x = g.add("Mul", x, np.array(1 / len(nets)))
+    weights = [
+        {name: tensor.detach().double().numpy() for name, tensor in one.state_dict().items()}
+        for one in nets
+    ]
+    halvings = math.log2(REFERENCE_HOP / net.hop_length)
+    assert halvings in (0, 1, 2), net.hop_length
+
+    x = embedded(g, nets[0], weights, normalised_logs(g, nets[0]))
+    alive, ended = len(nets), []  # nets that have more blocks; what came out of the others
+    for i, made in enumerate(nets[0].blocks):
+        n = sum(len(one.blocks) > i for one in nets)
+        if n < alive:
+            x, rest = g.add("Split", x, g.ints(n, alive - n), outputs=2, axis=1)
+            if n == 1:
+                x = g.add("Reshape", x, g.ints(0, N_TOKENS, made.channels))
+            alive, ended = n, [rest, *ended]
+        parts = [of_block(w, i) for w in weights[:n]]
+        x = block(g, x, parts, i, made, int(halvings))
+    if ended:
+        if alive == 1:
+            x = g.add("Reshape", x, g.ints(0, 1, N_TOKENS, nets[0].channels))
+        x = g.add("Concat", x, *ended, axis=1)
+    x = band_masks(g, nets[0], weights, x)
 
     f, bins = net.n_fft // 2 + 1, nets[0].weight_bins.double().numpy()
     assert np.array_equal(bins[:N_LOW, :N_LOW], np.eye(N_LOW))
@@ -49,49 +65,70 @@ def build(net):
     g.add("Concat", below, above, axis=3, name="masks")
 
     states = {name: tuple(state.shape[1:]) for name, state in net.zero_state(1).items()}
-    assert states["near0"] == (N_TOKENS, nets[0].channels)
     return g.model(f, states), states
 
 
-def band_masks(g, net, logs, first):
-    """From logs (b, 4 k) to masks of bands (b, 4, 2, k); blocks are counted from `first`."""
-    w = {name: tensor.detach().double().numpy() for name, tensor in net.state_dict().items()}
-    d = net.channels
+def of_each(parts, make):
+    """What `make` makes of each net's weights, one after the other; of one net as it is."""
+    return make(parts[0]) if len(parts) == 1 else np.stack([make(w) for w in parts])
+
+
+def of_block(w, i):
+    """Weights of one block, without the first part of their names."""
+    at = f"blocks.{i}."
+    return {name.removeprefix(at): value for name, value in w.items() if name.startswith(at)}
+
+
+def embedded(g, net, parts, logs):
+    """Logs (b, 4 k) to tokens (b, p, d), or (b, n, p, d) for n nets."""
     # The scale and offset of the logs go into the weights; where a token sees the zeros beyond the
     # edges it must not see the offset.
-    kernel, windows = w["embed.weight"], edges()
-    if net.placed:
-        kernel = kernel.reshape(N_TOKENS, 4, 6, d) * (windows > 0).transpose(1, 0, 2)[..., None]
-        offset = np.einsum("ipk,pikd->pd", windows, kernel) + w["place"]
-        x = g.add("Gather", logs, seen(), axis=1)  # (b, p, 1, 24)
-        x = g.add("MatMul", x, 0.25 * kernel.reshape(N_TOKENS, 24, d))
-        x = g.add("Add", g.add("Reshape", x, g.ints(0, N_TOKENS, d)), offset)  # (b, p, d)
-    else:
+    d, windows, lead = net.channels, edges(), leading(parts)
+    if not net.placed:
+        (w,) = parts
+        kernel = w["embed.weight"]
         offset = np.einsum("ipk,dik->pd", windows, kernel) + w["embed.bias"] + w["place"]
         x = g.add("Reshape", logs, g.ints(0, 4, N_BANDS))
         x = g.add("Conv", x, 0.25 * kernel, kernel_shape=[6], strides=[2], pads=[2, 2])
-        x = g.add("Add", g.add("Transpose", x, perm=[0, 2, 1]), offset)  # (b, p, d)
-    halvings = math.log2(REFERENCE_HOP / net.hop_length)
-    assert halvings in (0, 1, 2), net.hop_length
-    for i in range(len(net.blocks)):
-        part = {k.split(".", 2)[2]: v for k, v in w.items() if k.startswith(f"blocks.{i}.")}
-        x = block(g, x, part, first + i, net.blocks[i], int(halvings))
+        return g.add("Add", g.add("Transpose", x, perm=[0, 2, 1]), offset)
 
-    u = norm(g, x, w["norm.gain"])
-    x = through(g, u, w, "head_in", w["norm.offset"])
-    x = g.add("Relu", x)
+    def kernel(w):
+        inside = (windows > 0).transpose(1, 0, 2)[..., None]
+        return w["embed.weight"].reshape(N_TOKENS, 4, 6, d) * inside
+
+    x = g.add("Gather", logs, seen(), axis=1)  # (b, p, 1, 24)
+    if lead:
+        x = g.add("Reshape", x, g.ints(0, 1, N_TOKENS, 1, 24))
+    x = g.add("MatMul", x, of_each(parts, lambda w: 0.25 * kernel(w).reshape(N_TOKENS, 24, d)))
+    offset = of_each(parts, lambda w: np.einsum("ipk,pikd->pd", windows, kernel(w)) + w["place"])
+    return g.add("Add", g.add("Reshape", x, g.ints(0, *lead, N_TOKENS, d)), offset)
+
+
+def leading(parts):
+    """What shapes begin with, after the batch: () for one net, (n,) for several."""
+    return (len(parts),) if len(parts) > 1 else ()
+
+
+def band_masks(g, net, parts, x):
+    """From the last tokens to masks of bands (b, 4, 2, k), averaged over nets."""
+    d, lead = net.channels, leading(parts)
+    u = norm(g, x, parts, "norm")
+    x = g.add("Relu", through(g, u, parts, "head_in", "norm"))
     if net.placed:
-        x = g.add("Reshape", x, g.ints(0, N_TOKENS, 1, 2 * d))
-        x = g.add("MatMul", x, w["head_out.weight"])
-        x = g.add("Add", x, w["head_out.bias"][:, None])
+        x = g.add("Reshape", x, g.ints(0, *lead, N_TOKENS, 1, 2 * d))
+        x = g.add("MatMul", x, of_each(parts, lambda w: w["head_out.weight"]))
+        x = g.add("Add", x, of_each(parts, lambda w: w["head_out.bias"][:, None]))
     else:
+        (w,) = parts
         x = g.add("MatMul", x, w["head_out.weight"].T)
         x = g.add("Add", x, w["head_out.bias"])  # (b, p, 2 bands * s * c)
-    x = g.add("Transpose", g.add("Reshape", x, g.ints(0, N_BANDS, 8)), perm=[0, 2, 1])
-    x = g.add("Reshape", x, g.ints(0, 4, 2, N_BANDS))
+    x = g.add("Reshape", x, g.ints(0, *lead, N_BANDS, 8))
+    x = g.add("Transpose", x, perm=[0, 1, 3, 2] if lead else [0, 2, 1])
+    x = g.add("Reshape", x, g.ints(0, *lead, 4, 2, N_BANDS))
     # Bounded, so that exp is finite whatever comes in; trained logits stay far inside.
     x = g.add("Exp", g.add("Clip", x, np.array(-30.0), np.array(30.0)))
-    return g.add("Div", x, g.add("ReduceSum", x, g.ints(1), keepdims=1))
+    x = g.add("Div", x, g.add("ReduceSum", x, g.ints(1 + len(lead)), keepdims=1))
+    return g.add("ReduceMean", x, g.ints(1), keepdims=0) if lead else x
 
 
 def edges():
@@ -132,50 +169,67 @@ def normalised_logs(g, net):
     return g.add("Log", g.add("Add", g.add("Div", power, mean), np.array(FLOOR)))
 
 
-def norm(g, x, gain):
+def norm(g, x, parts, name):
     """PlacedNorm without its offset, which `through` takes along."""
-    ones = np.ones(gain.shape[1])
-    return g.add("Mul", g.add("LayerNormalization", x, ones, axis=-1, epsilon=1e-5), gain)
+    gain = of_each(parts, lambda w: w[f"{name}.gain"])
+    x = g.add("LayerNormalization", x, np.ones(gain.shape[-1]), axis=-1, epsilon=1e-5)
+    return g.add("Mul", x, gain)
 
 
-def through(g, u, w, name, offset):
-    """A linear layer over channels of u + offset."""
-    weight = w[name + ".weight"].T
-    constant = offset @ weight
-    if name + ".bias" in w:
-        constant = constant + w[name + ".bias"]
-    return g.add("Add", g.add("MatMul", u, weight), constant)
+def through(g, u, parts, name, norm_name):
+    """A linear layer over channels of u and the offset of the norm before it."""
+
+    def constant(w):
+        moved = w[f"{norm_name}.offset"] @ w[f"{name}.weight"].T
+        return moved + w[f"{name}.bias"] if f"{name}.bias" in w else moved
+
+    return g.add("Add", product(g, u, parts, name), of_each(parts, constant))
 
 
-def block(g, x, w, i, made, halvings):
-    """One Block; x (b, p, d)."""
-    d, p, r = made.channels, N_TOKENS, made.reduced
-    u = norm(g, x, w["norm_time.gain"])
-    u = through(g, u, w, "time_in", w["norm_time.offset"])
-    y = remember(g, u, d, 2, f"near{i}", halvings)
-    x = g.add("Add", x, g.add("MatMul", y, w["time_out.weight"].T))
-
-    u = norm(g, x, w["norm_bands.gain"])
-    offset = w["norm_bands.offset"]
-    mixing = w["bands_in.weight"]
-    y = g.add("MatMul", mixing, u)
-    y = g.add("Relu", g.add("Add", y, mixing @ offset + w["bands_in.bias"][:, None]))
-    y = g.add("MatMul", w["bands_out.weight"], y)
-    z = g.add("Reshape", through(g, u, w, "reduce", offset), g.ints(0, p * r))
-    z = g.add("Gemm", z, w["whole_in.weight"].T, w["whole_in.bias"])
-    z = remember(g, z, made.whole, 1, f"whole{i}", halvings)
-    z = g.add("Relu", g.add("Gemm", z, w["whole_out.weight"].T, w["whole_out.bias"]))
-    z = g.add("MatMul", g.add("Reshape", z, g.ints(0, p, r)), w["expand.weight"].T)
-    x = g.add("Add", x, g.add("Add", y, z))
-
-    u = norm(g, x, w["norm_local.gain"])
-    y = g.add("Relu", through(g, u, w, "local_in", w["norm_local.offset"]))
-    return g.add("Add", x, g.add("MatMul", y, w["local_out.weight"].T))
+def product(g, x, parts, name):
+    """The same without offset or bias."""
+    return g.add("MatMul", x, of_each(parts, lambda w: w[f"{name}.weight"].T))
 
 
-def remember(g, u, n, axis, state, halvings):
+def affine(g, x, parts, name):
+    """A linear layer of one vector a net, (b, m) or (b, n, 1, m)."""
+    weight = of_each(parts, lambda w: w[f"{name}.weight"].T)
+    if not leading(parts):
+        return g.add("Gemm", x, weight, parts[0][f"{name}.bias"])
+    return g.add(
+        "Add", g.add("MatMul", x, weight), of_each(parts, lambda w: w[f"{name}.bias"][None])
+    )
+
+
+def block(g, x, parts, i, made, halvings):
+    """One Block of one net, x (b, p, d), or of several at once, x (b, n, p, d)."""
+    p, r, lead = N_TOKENS, made.reduced, leading(parts)
+    u = through(g, norm(g, x, parts, "norm_time"), parts, "time_in", "norm_time")
+    y = remember(g, u, made.channels, f"near{i}", halvings)
+    x = g.add("Add", x, product(g, y, parts, "time_out"))
+
+    def mixed(w):
+        return w["bands_in.weight"] @ w["norm_bands.offset"] + w["bands_in.bias"][:, None]
+
+    u = norm(g, x, parts, "norm_bands")
+    y = g.add("MatMul", of_each(parts, lambda w: w["bands_in.weight"]), u)
+    y = g.add("Relu", g.add("Add", y, of_each(parts, mixed)))
+    y = g.add("MatMul", of_each(parts, lambda w: w["bands_out.weight"]), y)
+    z = through(g, u, parts, "reduce", "norm_bands")
+    z = g.add("Reshape", z, g.ints(0, *(*lead, 1) if lead else (), p * r))
+    z = remember(g, affine(g, z, parts, "whole_in"), made.whole, f"whole{i}", halvings)
+    z = g.add("Relu", affine(g, z, parts, "whole_out"))
+    z = g.add("Reshape", z, g.ints(0, *lead, p, r))
+    x = g.add("Add", x, g.add("Add", y, product(g, z, parts, "expand")))
+
+    u = norm(g, x, parts, "norm_local")
+    y = g.add("Relu", through(g, u, parts, "local_in", "norm_local"))
+    return g.add("Add", x, product(g, y, parts, "local_out"))
+
+
+def remember(g, u, n, state, halvings):
     """Gated linear recurrence of one frame: new, forget, gate (…, 3 n) -> (…, n)."""
-    new, forget, gate = g.add("Split", u, g.ints(n, n, n), outputs=3, axis=axis)
+    new, forget, gate = g.add("Split", u, g.ints(n, n, n), outputs=3, axis=-1)
     # sigmoid(-forget) to the power of 1, 1/2 or 1/4. Not by the Sigmoid node: ONNX Runtime's ends
     # at 1e-8, whose fourth root is a hundredth where it should be nothing.
     keep = g.add("Add", g.add("Exp", forget), np.array(1.0))
@@ -200,14 +254,7 @@ def check(path, net, states):
 
 def history(facts):
     """Facts of a run and of those it started from, as the description tells them."""
-    stages, at = [], facts
-    kept = ("steps", "minutes", "hours_of_audio", "seed", "date", "machine")
-    while at:
-        if at["steps"]:
-            hops = [stage["hop_length"] for stage in at["stages"]]
-            stages.insert(0, {"hop_lengths": hops, **{name: at[name] for name in kept}})
-        stages[:0] = at.get("before", [])  # of the released file it was revived from
-        at = at.get("started_from")
+    stages = runs_of(facts)
     return {
         "data": DATA,
         "hours_of_audio": round(sum(stage["hours_of_audio"] for stage in stages), 1),
@@ -221,16 +268,24 @@ def history(facts):
     }
 
 
-def export(run, path, *others):
-    """ema.pt of a run folder to .onnx and .json; returns (largest difference, number of nodes).
+def runs_of(facts):
+    """Each run that is behind these facts once, the oldest first."""
+    before = list(facts.get("before", []))  # of the released file it was revived from
+    for earlier in (facts.get("started_from"), *facts.get("together", [])):
+        before += [run for run in runs_of(earlier) if run not in before] if earlier else []
+    if not facts["steps"]:
+        return before
+    kept = ("steps", "minutes", "hours_of_audio", "seed", "date", "machine")
+    hops = [stage["hop_length"] for stage in facts["stages"]]
+    return [*before, {"hop_lengths": hops, **{name: facts[name] for name in kept}}]
 
-    others : more run folders, whose masks are averaged with those of the first
-    """
-    nets, facts = zip(*map(load, (run, *others)), strict=True)
-    training = together([history(one) for one in facts])
-    net = nets[0] if len(nets) == 1 else Together(nets)
+
+def export(run, path):
+    """ema.pt of a run folder to .onnx and .json; returns (largest difference, number of nodes)."""
+    net, facts = load(run)
     model, states = build(net)
     window = next(w for n, h, w in PROFILES.values() if (n, h) == (net.n_fft, net.hop_length))
+    training = history(facts) | {"nets": len(getattr(net, "nets", [net]))}
     write(model, states, path, window, net.n_fft, net.hop_length, parameters(net), training)
     worst = check(path, net, states)
     if not worst < 1e-4:
@@ -238,38 +293,16 @@ def export(run, path, *others):
     return worst, len(model.graph.node)
 
 
-def together(histories):
-    """What is told of nets that are one model: every run once."""
-    if len(histories) == 1:
-        return histories[0]
-    runs = []
-    for one in histories:
-        runs += [run for run in one["runs"] if run not in runs]
-    return {
-        **histories[0],
-        "hours_of_audio": round(sum(run["hours_of_audio"] for run in runs), 1),
-        "steps": sum(run["steps"] for run in runs),
-        "nets": len(histories),
-        "runs": runs,
-    }
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="one, or several whose masks are averaged",
-    )
+    parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
     path = args.out / f"{args.name}.onnx"
-    worst, nodes = export(args.run[0], path, *args.run[1:])
+    worst, nodes = export(args.run, path)
     size = path.stat().st_size / 1e6
     print(f"{path}: {size:.2f} MB, {nodes} nodes, {worst:.1e} from the torch network")
 

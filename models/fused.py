@@ -9,6 +9,7 @@ multiplies that quickly, else float32.
 `tests/models/test_fused.py` holds both against torch's own operations and gradients.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from numba import extending, njit, types
 from torch.nn import functional
 
-from models.nets import sixes
+from models.nets import Together, sixes
 
 EPSILON = 1e-5  # of torch's layer_norm
 LOG2E = np.float32(1.4426950408889634)
@@ -467,6 +468,8 @@ def bands(net, logs, state, scored=slice(None), low=None):
     that mixing them is one product.
     """
     low = low or (torch.bfloat16 if quick() else torch.float32)
+    if isinstance(net, Together):
+        return net.bands(logs, state, scored, functools.partial(bands, low=low))
     b, t = logs.shape[:2]
     x = logs.transpose(0, 1).reshape(t * b, *logs.shape[2:])
     x = (0.25 * x + 1.5).to(low)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from models.nets import BandNet
+from models.nets import BandNet, Together, made
 
 
 def mean(first, others):
@@ -33,15 +33,22 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument(
+        "--masks", action="store_true", help="of their masks: one run of all nets, side by side"
+    )
     parser.add_argument("--logits", type=float, default=1.0, help="factor, 1: as they are")
     parser.add_argument("--hop", type=int, help="samples; default: that of the first run")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     first, *others = (torch.load(run / "ema.pt", map_location="cpu") for run in args.runs)
+    if args.masks:
+        save(args.out, *side_by_side([first, *others], args.hop))
+        return
     counts = Counter(args.runs)
     weights = mean(first["net"], [other["net"] for other in others])
-    for name in ("head_out.weight", "head_out.bias"):
-        weights[name] = weights[name] * args.logits
+    for name in weights:
+        if "head_out" in name:
+            weights[name] = weights[name] * args.logits
     # What is told of the training: the longest chain of runs, and that this is a mean.
     facts = max((first, *others), key=lambda saved: total_steps(saved["facts"]))["facts"]
     facts = facts | {
@@ -52,10 +59,37 @@ def main():
         "logits": args.logits,
         "date": datetime.date.today().isoformat(),
     }
-    BandNet(facts["hop_length"], **facts["net"]).load_state_dict(weights)
-    args.out.mkdir(parents=True, exist_ok=True)
-    torch.save({"net": weights, "facts": facts}, args.out / "ema.pt")
-    print(args.out / "ema.pt")
+    save(args.out, weights, facts)
+
+
+def side_by_side(saved, hop=None):
+    """Runs, each {net, facts}, to the weights and facts of their nets `Together`."""
+    sizes = [one["facts"]["net"] for one in saved]
+    hop = hop or saved[0]["facts"]["hop_length"]
+    nets = Together([BandNet(hop, **size) for size in sizes])
+    for net, one in zip(nets.nets, saved, strict=True):
+        net.load_state_dict(one["net"])
+    facts = {
+        **saved[0]["facts"],
+        "hop_length": hop,
+        "net": nets.sizes,
+        "steps": 0,
+        "minutes": 0.0,
+        "hours_of_audio": 0.0,
+        "stages": [],
+        "started_from": None,
+        "date": datetime.date.today().isoformat(),
+        "together": [one["facts"] for one in saved],
+    }
+    return nets.state_dict(), facts
+
+
+def save(folder, weights, facts):
+    """Write ema.pt; checks that the weights are those of such a net."""
+    made(facts["hop_length"], **facts["net"]).load_state_dict(weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"net": weights, "facts": facts}, folder / "ema.pt")
+    print(folder / "ema.pt")
 
 
 def total_steps(facts):

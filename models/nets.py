@@ -43,78 +43,26 @@ N_TOKENS = N_BANDS // 2
 N_STEMS = 4
 
 
-class BandNet(nn.Module):
-    """The network above; `forward` takes whole sequences, `step` one frame.
+class MaskNet(nn.Module):
+    """What nets of the family have in common: before `bands` and after it.
 
-    Parameters
-    ----------
-    hop_length : int
-        Sets how far decays reach per frame; no learned shape.
-    channels, blocks, tokens, whole, reduced : int
-        Sizes d, number of blocks, and of what they mix through.
-    placed : bool
-        Whether each place has a matrix of its own where bands become a token and a token masks: the
-        same multiplications, more weights.
+    `forward` takes whole sequences, `step` one frame. A net of the family has `sizes`, what
+    `made` needs to make it again, `zero_state` and `bands`.
     """
 
     n_fft = 2048
 
-    def __init__(
-        self, hop_length, channels=48, blocks=3, tokens=64, whole=128, reduced=4, placed=False
-    ):
+    def __init__(self, hop_length):
         super().__init__()
-        self.hop_length, self.channels = hop_length, channels
-        self.sizes = {
-            "channels": channels,
-            "blocks": blocks,
-            "tokens": tokens,
-            "whole": whole,
-            "reduced": reduced,
-            "placed": placed,
-        }
+        self.hop_length = hop_length
         for name, matrix in (("weight_bands", filterbank()), ("weight_bins", interpolation())):
             tensor = torch.tensor(matrix, dtype=torch.float32)
             self.register_buffer(name, tensor, persistent=False)
-        self.keep = math.exp(-hop_length / (LEVEL_S * NOMINAL_SAMPLERATE))
 
-        self.placed = placed
-        if placed:
-            self.embed = PlacedLinear(4 * 6, channels, bias=False)
-        else:
-            self.embed = nn.Conv1d(4, channels, 6, stride=2, padding=2)
-        self.place = nn.Parameter(0.02 * torch.randn(N_TOKENS, channels))
-        self.blocks = nn.ModuleList(
-            Block(channels, tokens, whole, reduced, hop_length / REFERENCE_HOP)
-            for _ in range(blocks)
-        )
-        self.norm = PlacedNorm(channels)
-        self.head_in = nn.Linear(channels, 2 * channels)
-        self.head_out = (PlacedLinear if placed else nn.Linear)(2 * channels, 2 * N_STEMS * 2)
-        with torch.no_grad():
-            self.head_out.weight *= 0.1
-
-    def inherit(self, weights):
-        """Take over the weights of a trained net that may have more or fewer blocks, and be wider.
-
-        Blocks too many are left behind; blocks too few start silent, so that a net that grew is at
-        first as good as the one it grew from. Of units too many those stay that matter most.
-        """
-        own = self.state_dict()
-        known = {name: value for name, value in weights.items() if name in own}
-        known |= narrowed(known, self.sizes)
-        grown = {name.split(".")[1] for name in own.keys() - known.keys()}
-        self.load_state_dict(own | known)
-        with torch.no_grad():
-            for i in grown:
-                self.blocks[int(i)].silence()
-
-    def zero_state(self, batch, device=None):
-        """States at the start of a stream, in the order of the contract."""
-        states = {"level": torch.zeros(batch, 2, device=device)}
-        for i, block in enumerate(self.blocks):
-            states[f"near{i}"] = torch.zeros(batch, N_TOKENS, self.channels, device=device)
-            states[f"whole{i}"] = torch.zeros(batch, block.whole, device=device)
-        return states
+    @property
+    def keep(self):
+        """Of the level, from one frame to the next."""
+        return math.exp(-self.hop_length / (LEVEL_S * NOMINAL_SAMPLERATE))
 
     def power(self, mix):
         """Spectra (…, 2, f, 2) to band powers of L, R, mid, side (…, 4, k)."""
@@ -133,6 +81,94 @@ class BandNet(nn.Module):
         levels = scan(torch.full_like(now, self.keep), (1 - self.keep) * now, level)
         mean = (levels[..., 0] / levels[..., 1]).T[..., None, None]
         return torch.log(power / (mean + TINY) + FLOOR), levels[-1]
+
+    def forward(self, mix, state=None):
+        """Spectra (b, t, c, f, 2) to masks (b, t, s, c, f) and the states after the last frame."""
+        state = self.zero_state(mix.shape[0], mix.device) if state is None else state
+        logs, level = self.normalise(self.power(mix), state["level"])
+        masks, following = self.bands(logs, state)
+        return masks.permute(0, 1, 3, 4, 2) @ self.weight_bins, {"level": level, **following}
+
+    def step(self, mix, state):
+        """One frame: (b, c, f, 2) to (b, s, c, f)."""
+        masks, state = self.forward(mix[:, None], state)
+        return masks[:, 0], state
+
+
+class BandNet(MaskNet):
+    """The network above.
+
+    Parameters
+    ----------
+    hop_length : int
+        Sets how far decays reach per frame; no learned shape.
+    channels, blocks, tokens, whole, reduced : int
+        Sizes d, number of blocks, and of what they mix through.
+    placed : bool
+        Whether each place has a matrix of its own where bands become a token and a token masks: the
+        same multiplications, more weights.
+    """
+
+    def __init__(
+        self, hop_length, channels=48, blocks=3, tokens=64, whole=128, reduced=4, placed=False
+    ):
+        super().__init__(hop_length)
+        self.channels = channels
+        self.sizes = {
+            "channels": channels,
+            "blocks": blocks,
+            "tokens": tokens,
+            "whole": whole,
+            "reduced": reduced,
+            "placed": placed,
+        }
+
+        self.placed = placed
+        if placed:
+            self.embed = PlacedLinear(4 * 6, channels, bias=False)
+        else:
+            self.embed = nn.Conv1d(4, channels, 6, stride=2, padding=2)
+        self.place = nn.Parameter(0.02 * torch.randn(N_TOKENS, channels))
+        self.blocks = nn.ModuleList(
+            Block(channels, tokens, whole, reduced, hop_length / REFERENCE_HOP)
+            for _ in range(blocks)
+        )
+        self.norm = PlacedNorm(channels)
+        self.head_in = nn.Linear(channels, 2 * channels)
+        self.head_out = (PlacedLinear if placed else nn.Linear)(2 * channels, 2 * N_STEMS * 2)
+        with torch.no_grad():
+            self.head_out.weight *= 0.1
+
+    def at_hop(self, hop_length):
+        """Run at another hop length from now on, with the same weights."""
+        self.hop_length = hop_length
+        for block in self.blocks:
+            block.hops = hop_length / REFERENCE_HOP
+
+    def inherit(self, weights):
+        """Take over the weights of a trained net that may have more or fewer blocks, and be wider;
+        of nets together those of the last, which is the smallest.
+
+        Blocks too many are left behind; blocks too few start silent, so that a net that grew is at
+        first as good as the one it grew from. Of units too many those stay that matter most.
+        """
+        weights = apart(weights)[-1]
+        own = self.state_dict()
+        known = {name: value for name, value in weights.items() if name in own}
+        known |= narrowed(known, self.sizes)
+        grown = {name.split(".")[1] for name in own.keys() - known.keys()}
+        self.load_state_dict(own | known)
+        with torch.no_grad():
+            for i in grown:
+                self.blocks[int(i)].silence()
+
+    def zero_state(self, batch, device=None):
+        """States at the start of a stream, in the order of the contract."""
+        states = {"level": torch.zeros(batch, 2, device=device)}
+        for i, block in enumerate(self.blocks):
+            states[f"near{i}"] = torch.zeros(batch, N_TOKENS, self.channels, device=device)
+            states[f"whole{i}"] = torch.zeros(batch, block.whole, device=device)
+        return states
 
     def bands(self, logs, state, scored=slice(None)):
         """Logs (b, t, 4, k) to band masks (b, t, k, s, c), and the next states but the level.
@@ -153,18 +189,6 @@ class BandNet(nn.Module):
         x = x.view(*x.shape[:2], N_BANDS, N_STEMS, 2).transpose(0, 1)
         return torch.softmax(x, 3), following
 
-    def forward(self, mix, state=None):
-        """Spectra (b, t, c, f, 2) to masks (b, t, s, c, f) and the states after the last frame."""
-        state = self.zero_state(mix.shape[0], mix.device) if state is None else state
-        logs, level = self.normalise(self.power(mix), state["level"])
-        masks, following = self.bands(logs, state)
-        return masks.permute(0, 1, 3, 4, 2) @ self.weight_bins, {"level": level, **following}
-
-    def step(self, mix, state):
-        """One frame: (b, c, f, 2) to (b, s, c, f)."""
-        masks, state = self.forward(mix[:, None], state)
-        return masks[:, 0], state
-
     def macs(self):
         """Multiplications of learned weights per frame."""
         d, p = self.channels, N_TOKENS
@@ -175,51 +199,88 @@ class BandNet(nn.Module):
         )
 
 
-class Together(nn.Module):
-    """Several nets of one hop length, whose masks are averaged: what one is sure of and wrong about
-    the other often is not.
+class Together(MaskNet):
+    """Several nets whose masks are averaged: what one is sure of and wrong about another is not.
 
-    They share what comes before and after: level, band powers, and the way from bands to bins.
+    They are placed and of the same sizes but for the number of blocks, of which the first has most.
+    The state of a block that several have is that of all of them: near0 (b, n, p, d) and whole0
+    (b, n, 1, g), so that an exported step goes through such blocks once.
     """
 
-    n_fft = BandNet.n_fft
-
     def __init__(self, nets):
-        super().__init__()
+        super().__init__(nets[0].hop_length)
         self.nets = nn.ModuleList(nets)
-        self.hop_length = nets[0].hop_length
-        if any(net.hop_length != self.hop_length for net in nets):
+        blocks = [net.sizes["blocks"] for net in nets]
+        self.sizes = nets[0].sizes | {"blocks": blocks}
+        alike = all(net.sizes | {"blocks": blocks} == self.sizes for net in nets)
+        if not alike or not nets[0].placed or blocks != sorted(blocks, reverse=True):
             raise ValueError(
-                f"Together: got hop lengths {[net.hop_length for net in nets]}, expected one"
+                f"Together: got {[net.sizes for net in nets]}, expected the same sizes, placed, "
+                "but for blocks, of which the first has most"
             )
-        self.names, first = [], 0  # of each net's states among those of all
-        for net in nets:
-            self.names.append({name: _counted(name, first) for name in net.zero_state(1)})
-            first += len(net.blocks)
+
+    def at_hop(self, hop_length):
+        """As of `BandNet`."""
+        self.hop_length = hop_length
+        for net in self.nets:
+            net.at_hop(hop_length)
+
+    def inherit(self, weights):
+        """Take over the weights of as many nets, each as in `BandNet.inherit`."""
+        each = apart(weights)
+        if len(each) != len(self.nets):
+            given = "one net" if len(each) == 1 else f"{len(each)} nets"
+            raise ValueError(
+                f"Together: got the weights of {given}, expected those of {len(self.nets)}"
+            )
+        for net, own in zip(self.nets, each, strict=True):
+            net.inherit(own)
 
     def zero_state(self, batch, device=None):
-        """States at the start of a stream: blocks are counted through all nets."""
-        states = {}
-        for net, names in zip(self.nets, self.names, strict=True):
-            states |= {names[k]: state for k, state in net.zero_state(batch, device).items()}
-        return states
+        """States at the start of a stream, in the order of the contract."""
+        return self._joined([net.zero_state(batch, device) for net in self.nets])
 
-    def forward(self, mix, state=None):
-        """As of `BandNet`."""
-        state = self.zero_state(mix.shape[0], mix.device) if state is None else state
-        one = self.nets[0]
-        logs, level = one.normalise(one.power(mix), state["level"])
-        following, masks = {"level": level}, 0
-        for net, names in zip(self.nets, self.names, strict=True):
-            band_masks, own = net.bands(logs, {name: state[k] for name, k in names.items()})
-            masks = masks + band_masks / len(self.nets)
-            following |= {names[name]: value for name, value in own.items()}
-        return masks.permute(0, 1, 3, 4, 2) @ one.weight_bins, following
+    def bands(self, logs, state, scored=slice(None), one=BandNet.bands):
+        """As of `BandNet`; `one` is what does it for one net."""
+        masks, following = 0, []
+        for i, net in enumerate(self.nets):
+            own = {}
+            for k in range(len(net.blocks)):
+                near, whole = state[f"near{k}"], state[f"whole{k}"]
+                shared = near.dim() == 4
+                own[f"near{k}"] = near[:, i] if shared else near
+                own[f"whole{k}"] = whole[:, i, 0] if shared else whole
+            more, last = one(net, logs, own, scored)
+            masks = masks + more / len(self.nets)
+            following.append(last)
+        return masks, self._joined(following)
+
+    def _joined(self, states):
+        """States of each net -> those of all."""
+        out = {name: value for name, value in states[0].items() if name == "level"}
+        for k in range(len(self.nets[0].blocks)):
+            own = [state for state in states if f"near{k}" in state]
+            out[f"near{k}"], out[f"whole{k}"] = own[0][f"near{k}"], own[0][f"whole{k}"]
+            if len(own) > 1:
+                out[f"near{k}"] = torch.stack([state[f"near{k}"] for state in own], 1)
+                out[f"whole{k}"] = torch.stack([state[f"whole{k}"] for state in own], 1)[:, :, None]
+        return out
 
 
-def _counted(name, first):
-    """near0 -> near2 where `first` is 2; the level is everybody's."""
-    return name if name == "level" else f"{name[:-1]}{int(name[-1]) + first}"
+def made(hop_length, blocks=3, **sizes):
+    """A net of these sizes: as `BandNet`, or several `Together` where `blocks` is a list."""
+    if isinstance(blocks, int):
+        return BandNet(hop_length, blocks=blocks, **sizes)
+    return Together([BandNet(hop_length, blocks=n, **sizes) for n in blocks])
+
+
+def apart(weights):
+    """Weights of a net, or of nets together -> a list of those of each."""
+    each = {}
+    for name, value in weights.items():
+        _, i, own = name.split(".", 2) if name.startswith("nets.") else ("", "0", name)
+        each.setdefault(int(i), {})[own] = value
+    return list(each.values())
 
 
 def sixes(x):
@@ -422,7 +483,7 @@ def load(run, hop_length=None):
     hop_length : samples; without it that of the run
     """
     saved = torch.load(Path(run) / "ema.pt", map_location="cpu")
-    net = BandNet(hop_length or saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
+    net = made(hop_length or saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
     net.load_state_dict(saved["net"])
     return net, saved["facts"]
 

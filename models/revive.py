@@ -9,8 +9,8 @@ them; here they are unfolded again, not to the same numbers but to the same func
 
 A net grows without a change of what it computes: channels are doubled, and each weight into or out
 of a double is half of what it was, plus a noise on one and minus it on the other, so that gradients
-tell the two apart (Chen, Goodfellow & Shlens, Net2Net, ICLR 2016). New units of the memory of the
-whole start unheard. `check` holds the result against the file it came from.
+tell the two apart (Chen, Goodfellow & Shlens, Net2Net, ICLR 2016). New units through which bands
+and the whole are mixed start unheard. `check` holds the result against the file it came from.
 """
 
 import argparse
@@ -25,23 +25,48 @@ from onnx import numpy_helper
 
 from models.export import edges
 from models.graph import noise_frames, stepped
-from models.nets import N_TOKENS, BandNet
+from models.nets import N_TOKENS, BandNet, made
 
 NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is added to
 
 
 def released(path):
-    """A released .onnx of the band family -> (state dict, sizes, hop length)."""
+    """A released .onnx of the band family -> (state dict, sizes, hop length): see `nets.made`."""
     facts = json.loads(Path(path).with_suffix(".json").read_text())
-    if (n_nets := facts["training"].get("nets", 1)) > 1:
-        raise ValueError(f"{path}: got the mean of {n_nets} nets, expected the file of one")
-    states = {state["name"]: state["shape"] for state in facts["states"]}
-    n_blocks = sum(name.startswith("near") for name in states)
+    shapes = {state["name"]: state["shape"] for state in facts["states"]}
+    # A block that several nets have has a state for each.
+    near = [shape for name, shape in shapes.items() if name.startswith("near")]
+    having = [shape[0] if len(shape) == 3 else 1 for shape in near]
+    n_nets = having[0]
+    blocks = [sum(n > i for n in having) for i in range(n_nets)]
+
     arrays = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
     # the weights of the embedding
-    first = next(i for i, a in enumerate(arrays) if a.ndim == 3 and a.dtype == np.float32)
-    # Constants stand in the order in which `export.build` asked for them; shapes and scalars go.
-    left = iter([a.astype(float) for a in arrays[first:] if a.dtype == np.float32 and a.size > 1])
+    first = next(i for i, a in enumerate(arrays) if a.ndim >= 3 and a.dtype == np.float32)
+    # Constants stand in the order in which `export.build` asked for them; shapes and scalars go,
+    # and the ones that norms without a gain want.
+    arrays = [a.astype(float) for a in arrays[first:] if a.dtype == np.float32 and a.size > 1]
+    arrays = [a for a in arrays if a.ndim > 1 or not np.all(a == 1)]
+    if n_nets == 1:
+        weights, sizes = unfolded(iter(arrays), blocks[0])
+    else:
+        nets = []
+        for i, n_blocks in enumerate(blocks):
+            # Those of one net alone have an axis less, and are of the first.
+            own = [
+                a[i] if a.ndim > 2 else a for a in arrays if (len(a) > i if a.ndim > 2 else not i)
+            ]
+            nets.append(unfolded(iter(own), n_blocks))
+        weights = {
+            f"nets.{i}.{name}": w for i, (net, _) in enumerate(nets) for name, w in net.items()
+        }
+        sizes = nets[0][1] | {"blocks": blocks}
+    weights = {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
+    return weights, sizes, facts["hop_length"]
+
+
+def unfolded(left, n_blocks):
+    """Constants of one net, in the order of `export.build` -> (weights, sizes)."""
     w, kernel = {}, 4 * next(left)
     placed = kernel.shape[0] == N_TOKENS and kernel.shape[1] == 24
     d = kernel.shape[2] if placed else kernel.shape[0]
@@ -55,7 +80,6 @@ def released(path):
         w["place"] = next(left) - np.einsum("ipk,dik->pd", edges(), kernel)
 
     def norm(name):
-        assert np.all(next(left) == 1)
         w[f"{name}.gain"] = next(left)
 
     def linear(name, offset):
@@ -64,6 +88,9 @@ def released(path):
         mean = constant.mean(0)
         w[offset] = (constant - mean) @ np.linalg.pinv(weight)
         w[f"{name}.weight"], w[f"{name}.bias"] = weight.T, mean
+
+    def affine(name):
+        w[f"{name}.weight"], w[f"{name}.bias"] = next(left).T, next(left).ravel()
 
     for i in range(n_blocks):
         at = f"blocks.{i}."
@@ -89,8 +116,8 @@ def released(path):
         w[at + "bands_in.weight"] = mixing
         w[at + "bands_in.bias"] = constant.mean(1) - mixing @ even
         w[at + "reduce.weight"], w[at + "reduce.bias"] = reduce.T, bias
-        w[at + "whole_in.weight"], w[at + "whole_in.bias"] = next(left).T, next(left)
-        w[at + "whole_out.weight"], w[at + "whole_out.bias"] = next(left).T, next(left)
+        affine(at + "whole_in")
+        affine(at + "whole_out")
         w[at + "expand.weight"] = next(left).T
         norm(at + "norm_local")
         linear(at + "local_in", at + "norm_local.offset")
@@ -103,35 +130,44 @@ def released(path):
         "channels": d,
         "blocks": n_blocks,
         "tokens": w["blocks.0.bands_in.weight"].shape[0],
-        "whole": states["whole0"][0],
+        "whole": w["blocks.0.whole_out.weight"].shape[1],
         "reduced": w["blocks.0.reduce.weight"].shape[0],
         "placed": placed,
     }
     assert w["place"].shape == (N_TOKENS, d)
-    weights = {name: torch.tensor(value, dtype=torch.float32) for name, value in w.items()}
-    return weights, sizes, facts["hop_length"]
+    return w, sizes
 
 
-def widened(weights, sizes, channels, whole, reduced, seed=0):
+def widened(weights, sizes, channels, tokens, whole, reduced, seed=0):
     """The same function in a wider net: weights and sizes of it."""
+    if not isinstance(sizes["blocks"], int):
+        raise ValueError(f"widened: got nets of {sizes['blocks']} blocks, expected one net")
     torch.manual_seed(seed)
     d, g, r = sizes["channels"], sizes["whole"], sizes["reduced"]
     if sizes.get("placed") and channels != d:
         raise ValueError(
             f"widened: got {channels} channels, expected {d}: places have matrices of their own"
         )
-    if channels not in (d, 2 * d) or whole < g or reduced < r:
+    least = sizes["tokens"], g, r
+    if channels not in (d, 2 * d) or np.any(np.less((tokens, whole, reduced), least)):
         raise ValueError(
-            f"widened: got {channels} channels, {whole} and {reduced}, expected {d} or {2 * d}, "
-            f"and no less than {g} and {r}"
+            f"widened: got {channels} channels, {tokens}, {whole} and {reduced}, expected {d} or "
+            f"{2 * d}, and no less than {least}"
         )
-    sizes = sizes | {"channels": channels, "whole": whole, "reduced": reduced}
+    sizes = sizes | {"channels": channels, "tokens": tokens, "whole": whole, "reduced": reduced}
     out = dict(weights)
     if channels == 2 * d:
         out = {name: _doubled(name, value, d) for name, value in weights.items()}
     fresh = BandNet(512, **sizes).state_dict()
     for name in [name for name in out if "whole" in name or "reduce" in name or "expand" in name]:
         out[name] = _extended(name, out[name], fresh[name], (g, whole), (r, reduced))
+    for name in [name for name in out if ".bands_in." in name or ".bands_out." in name]:
+        more = fresh[name].clone()
+        if "bands_in" in name:
+            more[: least[0]] = out[name]
+        else:
+            more[:, : least[0]], more[:, least[0] :] = out[name], 0
+        out[name] = more
     return out, sizes
 
 
@@ -226,6 +262,7 @@ def main():
     )
     parser.add_argument("name", help="a released model of the band family")
     parser.add_argument("--channels", type=int)
+    parser.add_argument("--tokens", type=int)
     parser.add_argument("--whole", type=int)
     parser.add_argument("--reduced", type=int)
     parser.add_argument("--placed", action="store_true", help="a matrix for each place")
@@ -233,11 +270,13 @@ def main():
     args = parser.parse_args()
     path = Path(__file__).parent / f"{args.name}.onnx"
     weights, sizes, hop = released(path)
-    wanted = {name: getattr(args, name) or sizes[name] for name in ("channels", "whole", "reduced")}
-    weights, sizes = widened(weights, sizes, **wanted)
+    names = "channels", "tokens", "whole", "reduced"
+    wanted = {name: getattr(args, name) or sizes[name] for name in names}
+    if any(wanted[name] != sizes[name] for name in names):
+        weights, sizes = widened(weights, sizes, **wanted)
     if args.placed:
         weights, sizes = with_places(weights, sizes)
-    net = BandNet(hop, **sizes).eval()
+    net = made(hop, **sizes).eval()
     net.load_state_dict(weights)
     worst = check(path, net)
     if not worst < 1e-4:

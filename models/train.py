@@ -27,7 +27,7 @@ import torch
 from models import fused
 from models.fused import EPS, FARTHEST, ROOT_EPS
 from models.library import SAMPLERATE
-from models.nets import BandNet, parameters
+from models.nets import MaskNet, made, parameters
 from models.spectra import Statistics, Tails
 from models.takes import Takes
 from stemd.spec import STEMS
@@ -37,7 +37,7 @@ TAU = 1e-3  # a stem 30 dB under the mixture counts as absent in the SDR term
 
 DEFAULTS = {
     "start": "",  # the run whose weights this one starts from
-    "net": {},  # arguments of BandNet
+    "net": {},  # arguments of nets.made
     "seed": 0,
     "batch": 8,  # clips; on few cores more steps beat bigger ones
     "seconds": 3.0,
@@ -243,8 +243,8 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(settings["seed"])
         hop = settings["stages"][0]["hop_length"]
-        self.net = BandNet(hop, **settings["net"]).to(device)
-        self.average = BandNet(hop, **settings["net"]).to(device)
+        self.net = made(hop, **settings["net"]).to(device)
+        self.average = made(hop, **settings["net"]).to(device)
         self.average.load_state_dict(self.net.state_dict())
         self.average.eval()
         self.low = None
@@ -315,12 +315,8 @@ class Run:
 
     def at_hop(self, hop_length):
         """The same weights at another hop length."""
-        for name in ("net", "average"):
-            moved = BandNet(hop_length, **self.settings["net"]).to(self.device)
-            old = getattr(self, name)
-            for theirs, ours in zip(moved.blocks, old.blocks, strict=True):
-                ours.hops = theirs.hops
-            old.hop_length, old.keep = moved.hop_length, moved.keep
+        self.net.at_hop(hop_length)
+        self.average.at_hop(hop_length)
 
     def save(self):
         """Write last.pt and ema.pt; a crash in between leaves the old ones."""
@@ -462,11 +458,11 @@ def _stage(run, stage, pools, progress, ended, log, workers):
     cuda = run.device.type == "cuda"
     windows = s["windows"] or (hop,)
     drawn, there = (
-        Statistics(BandNet.n_fft, hop, every, device, windows) for device in ("cpu", run.device)
+        Statistics(MaskNet.n_fft, hop, every, device, windows) for device in ("cpu", run.device)
     )
-    tails = Tails(BandNet.n_fft, windows, run.device) if s["played"] else None
+    tails = Tails(MaskNet.n_fft, windows, run.device) if s["played"] else None
     # Frames far apart are looked at through a window that will be played.
-    here = Statistics(BandNet.n_fft, hop, every, windows=windows[-1:])
+    here = Statistics(MaskNet.n_fft, hop, every, windows=windows[-1:])
     calm = stage.get("calm", False)
     sways = 0.0 if calm else s["sways"]
     takes = Takes(pools["train"], stage.get("remix", s["remix"]), calm, sways)
@@ -602,7 +598,7 @@ def main():
         settings, args.pool, args.run, args.start, args.minutes, args.threads, args.workers,
         args.device,
     )  # fmt: skip
-    print(path, parameters(BandNet(256, **settings["net"])), "parameters")
+    print(path, parameters(made(256, **settings["net"])), "parameters")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 
 from models import train
 from models.library import SAMPLERATE
-from models.nets import BandNet, load
+from models.nets import MaskNet, load
 from models.spectra import Statistics
 from models.takes import Takes
 
@@ -26,7 +26,7 @@ HEADS = "| run | pool | vocals | drums | bass | other | mean, dB | leak, dB |"
 def fixed(pool, hop):
     """{pool: batches} of the parts of `pool` that nobody trains on."""
     every = max(1, 1024 // hop)
-    numbers = Statistics(BandNet.n_fft, hop, every)
+    numbers = Statistics(MaskNet.n_fft, hop, every)
     return {
         name: list(train.fixed_batches(Takes(pool / name), numbers, SECONDS * SAMPLERATE // hop, 8))
         for name in HEARD

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models import fused, nets, train  # noqa: E402
-from tests.models.test_nets import random_net  # noqa: E402
+from tests.models.test_nets import KINDS, blocks, random_net  # noqa: E402
 
 BFLOAT = 2**-7  # two roundings of bfloat16
 TYPES = pytest.mark.parametrize("low", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
@@ -97,12 +97,13 @@ def test_relu_and_linear_equal_torch():
 
 @TYPES
 @pytest.mark.parametrize(
-    ("hop_length", "placed"), [(256, False), (512, False), (512, True), (1024, False)]
+    ("hop_length", "kind"),
+    [(256, "plain"), (512, "plain"), (512, "placed"), (512, "together"), (1024, "plain")],
 )
-def test_the_whole_net_equals_itself_in_plain_torch(hop_length, placed, low):
-    net = random_net(hop_length, channels=16, placed=placed)
+def test_the_whole_net_equals_itself_in_plain_torch(hop_length, kind, low):
+    net = random_net(hop_length, channels=16, **KINDS[kind])
     with torch.no_grad():  # gates that are far open or shut are not what training looks like
-        for block in net.blocks:
+        for block in blocks(net):
             block.time_in.bias[16:32] = torch.linspace(-6, 3, 16)
     logs, state = 3 * torch.randn(2, 24, 4, 96) - 5, net.zero_state(2)
     gradients = []

@@ -8,20 +8,27 @@ torch = pytest.importorskip("torch")
 from models import nets, spectra  # noqa: E402
 
 HOPS = (128, 256, 512, 1024)
+# What the family has: one matrix for all places, one each, and nets whose masks are averaged.
+KINDS = {"plain": {}, "placed": {"placed": True}, "together": {"placed": True, "blocks": [2, 1]}}
+each_kind = pytest.mark.parametrize("sizes", KINDS.values(), ids=KINDS)
 
 
 def random_net(hop_length, **sizes):
     """A net that does more than its initial weights would."""
     torch.manual_seed(0)
-    net = nets.BandNet(hop_length, **({"channels": 8, "blocks": 2} | sizes)).eval()
+    net = nets.made(hop_length, **({"channels": 8, "blocks": 2} | sizes)).eval()
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
-        for block in net.blocks:  # some gates shut for good, some open for good
-            block.time_in.bias[net.channels : 2 * net.channels] += torch.linspace(
-                -30, 30, net.channels
-            )
+        for block in blocks(net):  # some gates shut for good, some open for good
+            d = block.channels
+            block.time_in.bias[d : 2 * d] += torch.linspace(-30, 30, d)
     return net
+
+
+def blocks(net):
+    """All blocks of a net, or of nets together."""
+    return [part for part in net.modules() if isinstance(part, nets.Block)]
 
 
 def noise(b, t):
@@ -32,10 +39,10 @@ def noise(b, t):
     )
 
 
-@pytest.mark.parametrize("placed", [False, True])
+@each_kind
 @pytest.mark.parametrize("hop_length", HOPS)
-def test_steps_equal_the_whole_sequence(hop_length, placed):
-    net, mix = random_net(hop_length, placed=placed), noise(2, 30)
+def test_steps_equal_the_whole_sequence(hop_length, sizes):
+    net, mix = random_net(hop_length, **sizes), noise(2, 30)
     with torch.no_grad():
         whole, last = net(mix)
         state = net.zero_state(2)
@@ -69,6 +76,44 @@ def test_a_net_that_shrinks_keeps_the_units_that_matter(placed):
     narrow.inherit(wide.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(narrow(mix)[0], wide(mix)[0])
+
+
+@pytest.mark.parametrize("hop_length", [128, 512])
+def test_masks_of_nets_together_are_the_mean_of_theirs(hop_length):
+    both, mix = random_net(512, **KINDS["together"]), noise(2, 12)
+    both.at_hop(hop_length)
+    weights, masks = nets.apart(both.state_dict()), []
+    for blocks, own in zip((2, 1), weights, strict=True):
+        one = nets.BandNet(hop_length, channels=8, blocks=blocks, placed=True)
+        one.load_state_dict(own)
+        with torch.no_grad():
+            masks.append(one(mix)[0])
+    assert (masks[0] - masks[1]).abs().max() > 0.1
+    with torch.no_grad():
+        torch.testing.assert_close(both(mix)[0], torch.stack(masks).mean(0))
+
+
+def test_nets_together_take_over_others_and_the_last_is_taken_over_by_one():
+    both, mix = random_net(512, **KINDS["together"]), noise(1, 12)
+    grown = nets.made(512, channels=8, placed=True, blocks=[3, 2])
+    grown.inherit(both.state_dict())  # what they have more is silent
+    one = nets.made(512, channels=8, placed=True, blocks=1)
+    one.inherit(both.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(grown(mix)[0], both(mix)[0])
+        torch.testing.assert_close(one(mix)[0], both.nets[1](mix)[0])
+    with pytest.raises(ValueError, match=r"got the weights of one net, expected those of 2$"):
+        both.inherit(one.state_dict())
+
+
+@pytest.mark.parametrize(
+    "blocks", [[1, 2], [{"channels": 8}, {"channels": 16}], [{"placed": False}, {}]], ids=str
+)
+def test_nets_that_differ_in_more_than_blocks_are_not_put_together(blocks):
+    sizes = [x if isinstance(x, dict) else {"blocks": x} for x in blocks]
+    made = [nets.BandNet(256, **({"blocks": 1, "placed": True} | x)) for x in sizes]
+    with pytest.raises(ValueError, match=r"^Together: got .* expected the same sizes"):
+        nets.Together(made)
 
 
 def test_no_future_frame_influences_a_mask():

@@ -3,35 +3,30 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from models import export, revive, train  # noqa: E402
-from models.graph import noise_frames, stepped  # noqa: E402
-from models.nets import BandNet  # noqa: E402
+from models import export, mean, revive, train  # noqa: E402
+from models.graph import noise_frames  # noqa: E402
+from models.nets import BandNet, load, made  # noqa: E402
 from tests.models.test_nets import random_net  # noqa: E402
 
 FOLDER = Path(revive.__file__).parent
-RELEASED = [
-    path
-    for path in sorted([*FOLDER.glob("band_*.onnx"), *FOLDER.glob("pi_*.onnx")])
-    if json.loads(path.with_suffix(".json").read_text())["training"].get("nets", 1) == 1
-]
+RELEASED = sorted([*FOLDER.glob("band_*.onnx"), *FOLDER.glob("pi_*.onnx")])
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
 def test_a_released_file_is_its_net_again(path):
     weights, sizes, hop = revive.released(path)
-    net = BandNet(hop, **sizes).eval()
+    net = made(hop, **sizes).eval()
     net.load_state_dict(weights)
     assert revive.check(path, net) < 1e-4
 
 
 def test_a_wider_net_computes_the_same_and_learns_apart():
-    small = random_net(512, whole=16, reduced=2)
-    weights, sizes = revive.widened(small.state_dict(), small.sizes, 16, whole=24, reduced=3)
+    small = random_net(512, tokens=6, whole=16, reduced=2)
+    weights, sizes = revive.widened(small.state_dict(), small.sizes, 16, 9, whole=24, reduced=3)
     wide = BandNet(512, **sizes)
     wide.load_state_dict(weights)
     mix = torch.from_numpy(noise_frames(20, 2, 1025)).transpose(0, 1)
@@ -66,35 +61,45 @@ def test_a_net_with_a_matrix_for_each_place_computes_the_same_and_is_revived(tmp
 
 
 @pytest.mark.parametrize("hop_length", [128, 512])
-def test_nets_whose_masks_are_averaged_are_one_file(hop_length, tmp_path):
-    sizes = {"blocks": 2}, {"blocks": 1, "whole": 16, "placed": True}
-    made, runs = [], []
-    for i, size in enumerate(sizes):
-        net = random_net(hop_length, **size)
+def test_nets_side_by_side_are_one_file_and_revived_from_it(hop_length, tmp_path, monkeypatch):
+    made_, runs = [], []
+    for i, blocks in enumerate((2, 1)):
+        net = random_net(hop_length, blocks=blocks, placed=True)
         facts = {"steps": 7, "minutes": 1.0, "hours_of_audio": 2.0, "seed": i, "date": "2026-01-01"}
         facts |= {"hop_length": hop_length, "net": net.sizes, "machine": "one", "stages": []}
+        facts |= {"before": [{"seed": 9, "steps": 5, "hours_of_audio": 1.0}]}  # both had that
         runs.append(tmp_path / str(i))
         runs[-1].mkdir()
         torch.save({"net": net.state_dict(), "facts": facts}, runs[-1] / "ema.pt")
-        made.append(net)
+        made_.append(net)
+    both = tmp_path / "both"
+    argv = ["mean", "--masks", "--runs", *map(str, runs), "--out", str(both)]
+    monkeypatch.setattr("sys.argv", argv)
+    mean.main()
     path = tmp_path / "two_tight.onnx"
-    assert export.export(runs[0], path, runs[1])[0] < 1e-4
-    facts = json.loads(path.with_suffix(".json").read_text())
-    assert (facts["training"]["nets"], facts["training"]["steps"]) == (2, 14)
-    shapes = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
-    frames = noise_frames(20, 1, 1025)
-    with torch.no_grad():
-        apart = [net(torch.from_numpy(frames).transpose(0, 1))[0] for net in made]
-    mean = torch.stack(apart).mean(0).transpose(0, 1)
-    np.testing.assert_allclose(stepped(path, shapes, frames), mean, atol=1e-4)
-    with pytest.raises(ValueError, match=r"got the mean of 2 nets, expected the file of one$"):
-        revive.released(path)
+    assert export.export(both, path)[0] < 1e-4
+    training = json.loads(path.with_suffix(".json").read_text())["training"]
+    assert (training["nets"], training["steps"], training["hours_of_audio"]) == (2, 19, 5.0)
+    assert [run["seed"] for run in training["runs"]] == [9, 0, 1]
+    weights, sizes, hop = revive.released(path)
+    assert (sizes["blocks"], hop) == ([2, 1], hop_length)
+    again = made(hop, **sizes).eval()
+    again.load_state_dict(weights)
+    assert revive.check(path, again) < 1e-4
+    with pytest.raises(ValueError, match=r"got nets of \[2, 1\] blocks, expected one net$"):
+        revive.widened(weights, sizes, 16, 64, 128, 4)
+    # as any other run, they have a mean with another
+    argv = ["mean", "--runs", str(both), str(both), "--logits", "0.5", "--out", str(tmp_path / "m")]
+    monkeypatch.setattr("sys.argv", argv)
+    mean.main()
+    net, _ = load(tmp_path / "m")
+    torch.testing.assert_close(net.nets[1].head_out.bias, made_[1].head_out.bias / 2)
 
 
 def test_a_net_cannot_shrink():
     small = random_net(512)
     with pytest.raises(ValueError, match="got 12 channels"):
-        revive.widened(small.state_dict(), small.sizes, 12, 128, 4)
+        revive.widened(small.state_dict(), small.sizes, 12, 64, 128, 4)
 
 
 def test_a_revived_run_can_be_exported_and_started_from(tmp_path, monkeypatch):

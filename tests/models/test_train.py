@@ -11,7 +11,8 @@ for needed in ("scipy", "soxr", "soundfile"):
     pytest.importorskip(needed)
 
 from models import spectra, takes, train, validate  # noqa: E402
-from models.nets import BandNet  # noqa: E402
+from models.nets import BandNet, apart, made  # noqa: E402
+from tests.models.test_nets import each_kind, random_net  # noqa: E402
 
 TINY = {"channels": 8, "blocks": 1, "tokens": 8, "whole": 16, "reduced": 1}
 
@@ -290,6 +291,19 @@ def test_the_played_term_learns(pool, tmp_path):
     assert gained(tmp_path / "run", pool) > 0.3
 
 
+def test_nets_together_learn_each_its_own_and_are_resumed(pool, tmp_path):
+    net = TINY | {"blocks": [2, 1], "placed": True}
+    first = settings(6) | {"net": net}
+    train.train(first, pool, tmp_path / "run", threads=1, workers=0, device="cpu")
+    path = train.train(
+        settings(12) | {"net": net}, pool, tmp_path / "run", threads=1, workers=0, device="cpu"
+    )
+    torch.manual_seed(3)  # that of the settings
+    begun = apart(made(512, **net).state_dict())
+    for before, after in zip(begun, apart(weights(path)), strict=True):
+        assert all((after[name] != value).any() for name, value in before.items())
+
+
 def test_clips_go_on_from_step_to_step(pool):
     """What follows is what would have followed, sample for sample, and hop for hop."""
     numbers = spectra.Statistics(2048, 512, 2)
@@ -346,17 +360,14 @@ def test_unknown_settings_are_refused_in_a_sentence(tmp_path):
         train.load_settings(path)
 
 
-@pytest.mark.parametrize(
-    ("hop_length", "placed"), [(128, False), (256, False), (256, True), (512, False)]
-)
-def test_the_exported_step_equals_the_network(hop_length, placed, tmp_path):
+@each_kind
+@pytest.mark.parametrize("hop_length", [128, 256, 512])
+def test_the_exported_step_equals_the_network(hop_length, sizes, tmp_path):
     pytest.importorskip("onnx")
     export = pytest.importorskip("models.export")
     import onnx
 
-    from tests.models.test_nets import random_net
-
-    net = random_net(hop_length, placed=placed)
+    net = random_net(hop_length, **sizes)
     model, states = export.build(net)
     onnx.save(model, tmp_path / "x.onnx")
     assert export.check(tmp_path / "x.onnx", net, states) < 1e-5
