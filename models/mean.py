@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from models.nets import BandNet, Together, made
+from models.nets import Together, made
 
 
 def mean(first, others):
@@ -63,12 +63,14 @@ def main():
 
 
 def side_by_side(saved, hop=None):
-    """Runs, each {net, facts}, to the weights and facts of their nets `Together`."""
-    sizes = [one["facts"]["net"] for one in saved]
+    """Runs, each {net, facts}, to the weights and facts of all their nets `Together`."""
     hop = hop or saved[0]["facts"]["hop_length"]
-    nets = Together([BandNet(hop, **size) for size in sizes])
-    for net, one in zip(nets.nets, saved, strict=True):
+    each = []
+    for one in saved:
+        net = made(hop, **one["facts"]["net"])
         net.load_state_dict(one["net"])
+        each += getattr(net, "nets", [net])
+    nets = Together(sorted(each, key=lambda net: -len(net.blocks)))
     facts = {
         **saved[0]["facts"],
         "hop_length": hop,
