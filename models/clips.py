@@ -3,7 +3,7 @@
     clips="python -m models.clips --samples ../shared/samples --folder ../clips"
     $clips --pool ../takes/train --count 240
     $clips --pool ../takes/train --kind score --first 240 --count 440
-    $clips --pool ../takes/train --kind song
+    $clips --pool ../takes/validation --kind song
     $clips --pool ../takes/validation --part validation --count 40
     $clips --pool ../takes/validation --part validation --kind score --first 40 --count 180
 
@@ -13,8 +13,9 @@ remixed, of which no stroke is known by name. Most drummers play kits bent out o
 (`models.render.wild`): there are few to be had, and many out there. Where the score is silent
 (recorded songs, loops), onsets are those that an offline detector finds in the isolated stem; it
 misses soft ones, so `heard` says of which stems. A clip depends on (seed, part, index) and the pool
-alone. Of kind `song` are sections of the real songs that may be trained on, as they are, to choose
-thresholds by; their drums are all that is surely known of them.
+alone. Of kind `song` are sections of the real songs that may be trained on, to choose thresholds
+by; their drums are all that is surely known of them. A section without a bass gets that of a take
+of the pool: where nothing low can spill into the drums, any threshold will do.
 """
 
 import argparse
@@ -47,7 +48,7 @@ STRUCK = {
     "kick": 0.22, "snare": 0.2, "clap": 0.05, "rim": 0.04, "hat": 0.18, "open": 0.05, "ride": 0.05,
     "crash": 0.04, "tom": 0.08, "shaker": 0.03, "percussion": 0.06,
 }  # how often, when nobody keeps time  # fmt: skip
-DRUMS = STEMS.index("drums")
+DRUMS, BASS = STEMS.index("drums"), STEMS.index("bass")
 STROKE_DB, CLASS_DB = 34.0, 20.0  # softer than the loudest, or the loudest of its class: not asked
 MASKED_DB = 20.0  # below the mixture at that moment: not asked of the mixture
 
@@ -173,11 +174,24 @@ def known(tracks, score):
     return {"onsets": onsets, "heard": heard, "strokes": strokes_of(score)}
 
 
-def song_clips(library, n):
+def song_clips(library, takes, n, seed=0):
     """What is kept of sections of songs that have drums and something else."""
+    rng = np.random.default_rng(seed)
     for tracks in sections(library, n):
         if tracks[DRUMS].any():
+            if not tracks[BASS].any():
+                tracks[BASS] = borrowed(rng, takes, tracks[DRUMS])
             yield tracks, known(tracks, None)
+
+
+def borrowed(rng, takes, drums):
+    """The bass of a take (2, n), as loud beside these drums as beside its own."""
+    for index in rng.permutation(len(takes)):
+        take = takes.plain(index, drums.shape[-1])
+        if take[DRUMS].any() and take[BASS].any():
+            own = np.square(take[DRUMS]).mean()
+            return take[BASS] * np.sqrt(np.square(drums).mean() / own)
+    raise ValueError(f"{takes.folder}: got no take with drums and a bass, expected some")
 
 
 def write(path, tracks, facts):
@@ -214,7 +228,7 @@ def main():
     library, n = Library(args.samples, args.cache, args.part), int(args.seconds * SAMPLERATE)
     begun = time.monotonic()
     if args.kind == "song":
-        for index, clip in enumerate(song_clips(library, n)):
+        for index, clip in enumerate(song_clips(library, Takes(args.pool), n, args.seed)):
             write(args.folder / f"song_{index:04d}.npz", *clip)
         return
     renderer, takes = Renderer(library), Takes(args.pool)

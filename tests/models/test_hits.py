@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from models import clips, hits
+from models import clips, hits, takes
 from models.library import SAMPLERATE
 from stemd.kernels.flux import pick_onsets
 from stemd.processors.catalogue import find_model
@@ -192,9 +192,29 @@ def test_clips_are_kept_whole(tmp_path, renderer):
     assert [path.name for path in tmp_path.iterdir()] == ["train_0000.npz"]
 
 
-def test_sections_of_songs_are_clips_where_drums_play(libraries):
-    found = list(clips.song_clips(libraries["songs"], 2 * SAMPLERATE))
-    assert found
-    for tracks, facts in found:
-        assert tracks[clips.DRUMS].any()
+def test_sections_of_songs_are_clips_where_drums_play_over_a_bass(libraries, tmp_path, monkeypatch):
+    n, rng = 2 * SAMPLERATE, np.random.default_rng(0)
+    take = 0.1 * rng.standard_normal((5, 2, n)).astype(np.float32)
+    take[clips.BASS] *= 0.5
+    bass = take[clips.BASS].copy()
+    takes.write(tmp_path, 0, take)
+    take[clips.BASS] = 0  # has none to lend
+    takes.write(tmp_path, 1, take)
+    pool, whole = takes.Takes(tmp_path), list(takes.sections(libraries["songs"], n))
+    with_bass = list(clips.song_clips(libraries["songs"], pool, n))
+    drummed = [tracks for tracks in whole if tracks[clips.DRUMS].any()]
+    assert len(with_bass) == len(drummed) > 0
+    for (tracks, facts), before in zip(with_bass, drummed, strict=True):
         assert facts["heard"][1 + clips.DRUMS]
+        if before[clips.BASS].any():
+            np.testing.assert_array_equal(tracks, before)
+    for tracks in whole:
+        tracks[clips.BASS] = 0
+    monkeypatch.setattr(clips, "sections", lambda *_: iter(whole))
+    for tracks, _ in clips.song_clips(libraries["songs"], pool, n):
+        assert np.corrcoef(tracks[clips.BASS].ravel(), bass.ravel())[0, 1] > 0.99
+        power = np.square(tracks[: clips.BASS + 1]).mean((1, 2))
+        np.testing.assert_allclose(power[clips.BASS] / power[clips.DRUMS], 0.25, rtol=0.02)
+    (tmp_path / takes.name_of(0)).unlink()
+    with pytest.raises(ValueError, match=r"got no take with drums and a bass, expected some$"):
+        clips.borrowed(rng, takes.Takes(tmp_path), bass)
