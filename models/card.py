@@ -20,7 +20,7 @@ PURPOSE = {
     "tight": "For stages where every millisecond counts: monitors, triggers, lights on the drum.",
     "live": "The one to start with: stems, lights and features at the delay of a sound check.",
     "quality": "For feeds, recordings and visuals that can wait two hundredths of a second.",
-    "pi": "Half the multiplications of `band_live`: for small boards, and for many feeds on one.",
+    "pi": "A third of the work of `band_live`: for small boards, and for many feeds on one.",
     "classic": "The network of the article that stemd began with; for comparison, and for it.",
 }
 PARTS = {

@@ -50,19 +50,22 @@ def released(path):
     if n_nets == 1:
         weights, sizes = unfolded(iter(arrays), blocks[0])
     else:
-        nets = []
-        for i, n_blocks in enumerate(blocks):
-            # Those of one net alone have an axis less, and are of the first.
-            own = [
-                a[i] if a.ndim > 2 else a for a in arrays if (len(a) > i if a.ndim > 2 else not i)
-            ]
-            nets.append(unfolded(iter(own), n_blocks))
+        nets = [unfolded(of_net(arrays, i), n_blocks) for i, n_blocks in enumerate(blocks)]
         weights = {
             f"nets.{i}.{name}": w for i, (net, _) in enumerate(nets) for name, w in net.items()
         }
         sizes = nets[0][1] | {"blocks": blocks}
     weights = {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
     return weights, sizes, facts["hop_length"]
+
+
+def of_net(arrays, i):
+    """Constants of one of several nets; what only the first has lacks the axis of nets."""
+    for a in arrays:
+        if a.ndim > 2 and len(a) > i:
+            yield a[i]
+        elif a.ndim <= 2 and i == 0:
+            yield a
 
 
 def unfolded(left, n_blocks):
