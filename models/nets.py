@@ -25,6 +25,7 @@ mixing, Tolstikhin et al., MLP-Mixer, NeurIPS 2021. Bands: Luo & Yu, Music sourc
 band-split RNN, TASLP 2023.
 """
 
+import datetime
 import math
 from pathlib import Path
 
@@ -486,6 +487,23 @@ def load(run, hop_length=None):
     net = made(hop_length or saved["facts"]["hop_length"], **saved["facts"]["net"]).eval()
     net.load_state_dict(saved["net"])
     return net, saved["facts"]
+
+
+def unlearned(hop_length, sizes, seed, **more):
+    """Facts of a run folder whose weights were put together, and learned elsewhere."""
+    return {
+        "hop_length": hop_length,
+        "net": sizes,
+        "steps": 0,
+        "minutes": 0.0,
+        "hours_of_audio": 0.0,
+        "seed": seed,
+        "date": datetime.date.today().isoformat(),
+        "machine": "none",
+        "stages": [],
+        "started_from": None,
+        **more,
+    }
 
 
 def parameters(net):

@@ -14,7 +14,6 @@ and the whole are mixed start unheard. `check` holds the result against the file
 """
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from onnx import numpy_helper
 
 from models.export import edges
 from models.graph import noise_frames, stepped
-from models.nets import N_TOKENS, BandNet, made
+from models.nets import N_TOKENS, BandNet, made, unlearned
 
 NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is added to
 
@@ -285,19 +284,7 @@ def main():
     if not worst < 1e-4:
         raise SystemExit(f"{path}: got masks {worst:.1e} off the file, expected less than 1e-4")
     training = json.loads(path.with_suffix(".json").read_text())["training"]
-    facts = {
-        "hop_length": hop,
-        "net": sizes,
-        "steps": 0,
-        "minutes": 0.0,
-        "hours_of_audio": 0.0,
-        "seed": training["seed"],
-        "date": datetime.date.today().isoformat(),
-        "machine": "none",
-        "stages": [],
-        "started_from": None,
-        "before": training["runs"],
-    }
+    facts = unlearned(hop, sizes, training["seed"], before=training["runs"])
     args.out.mkdir(parents=True, exist_ok=True)
     torch.save({"net": weights, "facts": facts}, args.out / "ema.pt")
     print(f"{args.out / 'ema.pt'}: {sizes}, {worst:.1e} off {path.name}")
