@@ -211,6 +211,10 @@ class Together(MaskNet):
     def __init__(self, nets):
         super().__init__(nets[0].hop_length)
         self.nets = nn.ModuleList(nets)
+        if any(net.hop_length != self.hop_length for net in nets):
+            raise ValueError(
+                f"Together: got hop lengths {[net.hop_length for net in nets]}, expected one"
+            )
         blocks = [net.sizes["blocks"] for net in nets]
         self.sizes = nets[0].sizes | {"blocks": blocks}
         alike = all(net.sizes | {"blocks": blocks} == self.sizes for net in nets)

@@ -37,6 +37,8 @@ def released(path):
     near = [shape for name, shape in shapes.items() if name.startswith("near")]
     having = [shape[0] if len(shape) == 3 else 1 for shape in near]
     n_nets = having[0]
+    if (told := facts["training"].get("nets", 1)) != n_nets:
+        raise ValueError(f"{path}: got {told} nets one after the other, expected them side by side")
     blocks = [sum(n > i for n in having) for i in range(n_nets)]
 
     arrays = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
@@ -151,7 +153,7 @@ def widened(weights, sizes, channels, tokens, whole, reduced, seed=0):
             f"widened: got {channels} channels, expected {d}: places have matrices of their own"
         )
     least = sizes["tokens"], g, r
-    if channels not in (d, 2 * d) or np.any(np.less((tokens, whole, reduced), least)):
+    if channels not in (d, 2 * d) or np.less((tokens, whole, reduced), least).any():
         raise ValueError(
             f"widened: got {channels} channels, {tokens}, {whole} and {reduced}, expected {d} or "
             f"{2 * d}, and no less than {least}"
@@ -161,15 +163,9 @@ def widened(weights, sizes, channels, tokens, whole, reduced, seed=0):
     if channels == 2 * d:
         out = {name: _doubled(name, value, d) for name, value in weights.items()}
     fresh = BandNet(512, **sizes).state_dict()
-    for name in [name for name in out if "whole" in name or "reduce" in name or "expand" in name]:
+    mixing = ("whole", "reduce", "expand", ".bands_in", ".bands_out")
+    for name in [name for name in out if any(kind in name for kind in mixing)]:
         out[name] = _extended(name, out[name], fresh[name], (g, whole), (r, reduced))
-    for name in [name for name in out if ".bands_in." in name or ".bands_out." in name]:
-        more = fresh[name].clone()
-        if "bands_in" in name:
-            more[: least[0]] = out[name]
-        else:
-            more[:, : least[0]], more[:, least[0] :] = out[name], 0
-        out[name] = more
     return out, sizes
 
 
@@ -219,15 +215,15 @@ def _split(weight):
 
 
 def _extended(name, value, fresh, whole, reduced):
-    """What a longer memory of the whole adds: inputs as new, outputs silent."""
+    """What more units to mix through add: inputs as new, outputs silent."""
     (g, wide), (r, more) = whole, reduced
     kind = name.split(".")[-2]
-    if kind == "reduce":
+    if kind in ("reduce", "bands_in"):
         out = fresh.clone()
-        out[:r] = value
-    elif kind == "expand":
+        out[: len(value)] = value
+    elif kind in ("expand", "bands_out"):
         out = torch.zeros_like(fresh)
-        out[:, :r] = value
+        out[:, : value.shape[1]] = value
     elif kind == "whole_in":
         out = fresh.clone()
         for i in range(3):

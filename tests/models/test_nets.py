@@ -116,6 +116,12 @@ def test_nets_that_differ_in_more_than_blocks_are_not_put_together(blocks):
         nets.Together(made)
 
 
+def test_nets_of_two_hops_are_not_put_together():
+    made = [nets.BandNet(hop, channels=8, blocks=1, placed=True) for hop in (128, 256)]
+    with pytest.raises(ValueError, match=r"^Together: got hop lengths \[128, 256\], expected one$"):
+        nets.Together(made)
+
+
 def test_no_future_frame_influences_a_mask():
     net, mix = random_net(256), noise(1, 20)
     with torch.no_grad():

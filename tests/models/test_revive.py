@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from models import export, mean, revive, train  # noqa: E402
-from models.graph import noise_frames  # noqa: E402
+from models.graph import noise_frames, stepped  # noqa: E402
 from models.nets import BandNet, load, made  # noqa: E402
 from tests.models.test_nets import random_net  # noqa: E402
 
@@ -78,9 +79,16 @@ def test_nets_side_by_side_are_one_file_and_revived_from_it(hop_length, tmp_path
     mean.main()
     path = tmp_path / "two_tight.onnx"
     assert export.export(both, path)[0] < 1e-4
-    training = json.loads(path.with_suffix(".json").read_text())["training"]
+    facts = json.loads(path.with_suffix(".json").read_text())
+    training = facts["training"]
     assert (training["nets"], training["steps"], training["hours_of_audio"]) == (2, 19, 5.0)
     assert [run["seed"] for run in training["runs"]] == [9, 0, 1]
+    shapes = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
+    frames = noise_frames(20, 1, 1025)
+    with torch.no_grad():
+        apart = [net(torch.from_numpy(frames).transpose(0, 1))[0] for net in made_]
+    mean_masks = torch.stack(apart).mean(0).transpose(0, 1)
+    np.testing.assert_allclose(stepped(path, shapes, frames), mean_masks, atol=1e-4)
     weights, sizes, hop = revive.released(path)
     assert (sizes["blocks"], hop) == ([2, 1], hop_length)
     again = made(hop, **sizes).eval()
@@ -88,6 +96,10 @@ def test_nets_side_by_side_are_one_file_and_revived_from_it(hop_length, tmp_path
     assert revive.check(path, again) < 1e-4
     with pytest.raises(ValueError, match=r"got nets of \[2, 1\] blocks, expected one net$"):
         revive.widened(weights, sizes, 16, 64, 128, 4)
+    facts["training"]["nets"] = 3
+    path.with_suffix(".json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=r"got 3 nets one after the other, expected them side"):
+        revive.released(path)
     # as any other run, they have a mean with another
     argv = ["mean", "--runs", str(both), str(both), "--logits", "0.5", "--out", str(tmp_path / "m")]
     monkeypatch.setattr("sys.argv", argv)
