@@ -1,11 +1,12 @@
 """Weights of a released band model, as a run to go on from, and wider where asked.
 
     python -m models.revive band_live --out ../runs/live0
-    python -m models.revive band_live --channels 96 --whole 256 --reduced 8 --out ../runs/wide0
-    python -m models.revive band_live --placed --out ../runs/apart0
+    python -m models.revive band_live --net 0 --channels 96 --out ../runs/wide0
+    python -m models.revive pi_live --tokens 64 --whole 128 --out ../runs/pi0
 
 Runs do not travel with the repository, released files do. `export` folds offsets into what follows
-them; here they are unfolded again, not to the same numbers but to the same function.
+them; here they are unfolded again, not to the same numbers but to the same function. Of nets side
+by side each can be had alone (`--net`).
 
 A net grows without a change of what it computes: channels are doubled, and each weight into or out
 of a double is half of what it was, plus a noise on one and minus it on the other, so that gradients
@@ -24,7 +25,7 @@ from onnx import numpy_helper
 
 from models.export import edges
 from models.graph import noise_frames, stepped
-from models.nets import N_TOKENS, BandNet, made, unlearned
+from models.nets import N_TOKENS, BandNet, apart, made, unlearned
 
 NOISE = 0.5  # of what tells doubles apart, in deviations of the weights it is added to
 
@@ -148,10 +149,6 @@ def widened(weights, sizes, channels, tokens, whole, reduced, seed=0):
         raise ValueError(f"widened: got nets of {sizes['blocks']} blocks, expected one net")
     torch.manual_seed(seed)
     d, g, r = sizes["channels"], sizes["whole"], sizes["reduced"]
-    if sizes.get("placed") and channels != d:
-        raise ValueError(
-            f"widened: got {channels} channels, expected {d}: places have matrices of their own"
-        )
     least = sizes["tokens"], g, r
     if channels not in (d, 2 * d) or np.less((tokens, whole, reduced), least).any():
         raise ValueError(
@@ -167,6 +164,14 @@ def widened(weights, sizes, channels, tokens, whole, reduced, seed=0):
     for name in [name for name in out if any(kind in name for kind in mixing)]:
         out[name] = _extended(name, out[name], fresh[name], (g, whole), (r, reduced))
     return out, sizes
+
+
+def one_of(weights, sizes, i):
+    """Weights and sizes of one of several nets side by side."""
+    each = apart(weights)
+    if not 0 <= i < len(each) or len(each) == 1:
+        raise SystemExit(f"--net: got {i} of {len(each)}, expected one of several side by side")
+    return each[i], sizes | {"blocks": sizes["blocks"][i]}
 
 
 def with_places(weights, sizes):
@@ -186,6 +191,8 @@ def _doubled(name, value, d):
     kind = name.removesuffix(".weight").rsplit(".", 1)[-1]
     if kind in ("gain", "offset", "place"):
         return value.repeat(1, 2)
+    if name == "embed.weight" and len(value) == N_TOKENS:  # a matrix for each place
+        return value.repeat(1, 1, 2)
     if name.startswith("embed"):
         return value.repeat(2, *[1] * (value.dim() - 1))
     if kind in ("time_in", "local_in", "head_in"):
@@ -196,6 +203,9 @@ def _doubled(name, value, d):
         parts = value.chunk(2, 1) if kind == "local_out" else [value]
         value = torch.cat([_split(part) for part in parts], 1)
         return value.repeat(2, 1)
+    if kind == "head_out" and value.dim() == 3:
+        parts = value.transpose(1, 2).chunk(2, 2)
+        return torch.cat([_split(part) for part in parts], 2).transpose(1, 2)
     if kind == "head_out":
         return torch.cat([_split(part) for part in value.chunk(2, 1)], 1)
     if kind == "reduce":
@@ -209,9 +219,9 @@ def _doubled(name, value, d):
 
 
 def _split(weight):
-    """(m, n) -> (m, 2 n): halves, told apart by a noise that cancels while the inputs are equal."""
+    """(…, n) -> (…, 2 n): halves, told apart by a noise that cancels while the inputs are equal."""
     noise = NOISE * weight.std() * torch.randn_like(weight)
-    return torch.cat([weight / 2 + noise, weight / 2 - noise], 1)
+    return torch.cat([weight / 2 + noise, weight / 2 - noise], -1)
 
 
 def _extended(name, value, fresh, whole, reduced):
@@ -244,14 +254,20 @@ def _extended(name, value, fresh, whole, reduced):
     return out
 
 
-def check(path, net):
-    """Largest difference of masks between a file and a net at its hop, over 60 frames."""
+def masks_of(net):
+    """What a net makes of 60 frames of noise; the frames and the masks."""
     frames = noise_frames(60, 1, net.n_fft // 2 + 1)
-    facts = json.loads(Path(path).with_suffix(".json").read_text())
-    states = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
     with torch.no_grad():
         masks, _ = net(torch.from_numpy(frames).transpose(0, 1))
-    return float(np.abs(stepped(path, states, frames) - masks.transpose(0, 1).numpy()).max())
+    return frames, masks.transpose(0, 1).numpy()
+
+
+def check(path, net):
+    """Largest difference of masks between a file and a net at its hop, over 60 frames."""
+    frames, masks = masks_of(net)
+    facts = json.loads(Path(path).with_suffix(".json").read_text())
+    states = {state["name"]: tuple(state["shape"]) for state in facts["states"]}
+    return float(np.abs(stepped(path, states, frames) - masks).max())
 
 
 def main():
@@ -259,6 +275,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("name", help="a released model of the band family")
+    parser.add_argument("--net", type=int, help="one of several side by side, from 0: it alone")
     parser.add_argument("--channels", type=int)
     parser.add_argument("--tokens", type=int)
     parser.add_argument("--whole", type=int)
@@ -268,17 +285,19 @@ def main():
     args = parser.parse_args()
     path = Path(__file__).parent / f"{args.name}.onnx"
     weights, sizes, hop = released(path)
+    net = made(hop, **sizes).eval()
+    net.load_state_dict(weights)
+    worst = check(path, net)
+    if not worst < 1e-4:
+        raise SystemExit(f"{path}: got masks {worst:.1e} off the file, expected less than 1e-4")
+    if args.net is not None:
+        weights, sizes = one_of(weights, sizes, args.net)
     names = "channels", "tokens", "whole", "reduced"
     wanted = {name: getattr(args, name) or sizes[name] for name in names}
     if any(wanted[name] != sizes[name] for name in names):
         weights, sizes = widened(weights, sizes, **wanted)
     if args.placed:
         weights, sizes = with_places(weights, sizes)
-    net = made(hop, **sizes).eval()
-    net.load_state_dict(weights)
-    worst = check(path, net)
-    if not worst < 1e-4:
-        raise SystemExit(f"{path}: got masks {worst:.1e} off the file, expected less than 1e-4")
     training = json.loads(path.with_suffix(".json").read_text())["training"]
     facts = unlearned(hop, sizes, training["seed"], before=training["runs"])
     args.out.mkdir(parents=True, exist_ok=True)

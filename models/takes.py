@@ -89,7 +89,7 @@ class Takes:
 
     def _clip(self, rng, n):
         remixed = rng.random() < self.remix
-        speeds = 1 if self.calm else 3  # semitones
+        speeds = 2 if self.calm else 3  # semitones
         ratio = draw_ratio(rng, speeds) if rng.random() < 0.6 else 1.0
         clip = self._cut(rng, n, range(N_TRACKS), ratio, remixed)
         if remixed:  # across songs: nothing fits, so only timbre can tell

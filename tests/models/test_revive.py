@@ -39,6 +39,20 @@ def test_a_wider_net_computes_the_same_and_learns_apart():
     assert (one - other).abs().max() > 0.1 * one.abs().max()
 
 
+def test_a_wider_net_keeps_a_matrix_for_each_place_and_learns_apart():
+    small = random_net(256, placed=True)
+    weights, sizes = revive.widened(small.state_dict(), small.sizes, 16, 64, 128, 4)
+    wide = BandNet(256, **sizes)
+    wide.load_state_dict(weights)
+    _, masks = revive.masks_of(wide)
+    np.testing.assert_allclose(masks, revive.masks_of(small)[1], atol=1e-4)
+    mix = torch.from_numpy(noise_frames(5, 1, 1025)).transpose(0, 1)
+    masks, _ = wide(mix)
+    (masks * torch.randn_like(masks)).sum().backward()
+    one, other = wide.embed.weight.grad.chunk(2, dim=2)
+    assert (one - other).abs().max() > 0.1 * one.abs().max()
+
+
 def test_a_net_with_a_matrix_for_each_place_computes_the_same_and_is_revived(tmp_path):
     small = random_net(256)
     weights, sizes = revive.with_places(small.state_dict(), small.sizes)
@@ -106,6 +120,26 @@ def test_nets_side_by_side_are_one_file_and_revived_from_it(hop_length, tmp_path
     mean.main()
     net, _ = load(tmp_path / "m")
     torch.testing.assert_close(net.nets[1].head_out.bias, made_[1].head_out.bias / 2)
+
+
+def test_one_of_several_nets_is_revived_alone_and_wider(tmp_path, monkeypatch):
+    for which in "0", "1":
+        run = tmp_path / which
+        argv = ["revive", "band_live", "--net", which, "--channels", "96", "--out", str(run)]
+        monkeypatch.setattr("sys.argv", argv)
+        revive.main()
+        net, facts = load(run)
+        assert (net.sizes["channels"], net.sizes["blocks"]) == (96, 2 - int(which))
+        weights, sizes, hop = revive.released(FOLDER / "band_live.onnx")
+        whole = made(hop, **sizes).eval()
+        whole.load_state_dict(weights)
+        of_one = revive.masks_of(whole.nets[int(which)])[1]
+        np.testing.assert_allclose(revive.masks_of(net)[1], of_one, atol=1e-4)
+        assert facts["before"]  # what it learned elsewhere is told
+    for name, which, given in (("band_live", "2", "2 of 2"), ("pi_live", "0", "0 of 1")):
+        monkeypatch.setattr("sys.argv", ["revive", name, "--net", which, "--out", str(tmp_path)])
+        with pytest.raises(SystemExit, match=f"--net: got {given}, expected one of several"):
+            revive.main()
 
 
 def test_a_net_cannot_shrink():
