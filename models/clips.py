@@ -6,6 +6,8 @@
     $clips --pool ../takes/validation --kind song
     $clips --pool ../takes/validation --part validation --count 40
     $clips --pool ../takes/validation --part validation --kind score --first 40 --count 180
+    $clips --pool ../takes/train --kind sung --first 440 --count 520
+    $clips --pool ../takes/validation --part validation --kind sung --first 180 --count 230
 
 Five kinds, drawn by lot: a take rendered with its score; a drum track rendered with its score over
 vocals, bass and other of a pool, or alone, or strokes that keep no time; a stretch of a pool,
@@ -13,7 +15,8 @@ remixed, of which no stroke is known by name. Most drummers play kits bent out o
 (`models.render.wild`): there are few to be had, and many out there. Where the score is silent
 (recorded songs, loops), onsets are those that an offline detector finds in the isolated stem; it
 misses soft ones, so `heard` says of which stems. A clip depends on (seed, part, index) and the pool
-alone. Of kind `song` are sections of the real songs that may be trained on, to choose thresholds
+alone. Few voices are among them whose onsets a score tells; `sung` are such over a stretch of a
+pool. Of kind `song` are sections of the real songs that may be trained on, to choose thresholds
 by; their drums are all that is surely known of them. A section without a bass gets that of a take
 of the pool: where nothing low can spill into the drums, any threshold will do.
 """
@@ -48,7 +51,8 @@ STRUCK = {
     "kick": 0.22, "snare": 0.2, "clap": 0.05, "rim": 0.04, "hat": 0.18, "open": 0.05, "ride": 0.05,
     "crash": 0.04, "tom": 0.08, "shaker": 0.03, "percussion": 0.06,
 }  # how often, when nobody keeps time  # fmt: skip
-DRUMS, BASS = STEMS.index("drums"), STEMS.index("bass")
+VOCALS, DRUMS, BASS = (STEMS.index(stem) for stem in ("vocals", "drums", "bass"))
+SEEKS = 24  # times a voice is rendered whose onsets nobody knows
 STROKE_DB, CLASS_DB = 34.0, 20.0  # softer than the loudest, or the loudest of its class: not asked
 MASKED_DB = 20.0  # below the mixture at that moment: not asked of the mixture
 
@@ -82,20 +86,43 @@ def drummed(rng, renderer, takes, n, random=False):
         audio = strokes(rng, drummer, n, acoustic, part)
     else:
         audio, _ = drummer.groove(rng, plan, n, acoustic, part)
-    stems = np.zeros((4, 2, n), np.float32)
-    if takes is not None:
-        stems = takes._cut(rng, n, range(4), draw_ratio(rng, 3))
+    stems = beneath(rng, takes, n)
     stems[DRUMS] = desk.channel(rng, "drums", audio, plan)
+    return performed(rng, renderer, stems, DRUMS, part)
+
+
+def sung(rng, renderer, takes, n):
+    """The same of a voice of which every onset is known, where one is found in time."""
+    for _ in range(SEEKS):
+        part = Part(n)
+        audio, _ = renderer._part(rng, "vocals", draw_plan(rng, n), n, False, part)
+        if part.notes and not part.spans["onsets"]:
+            break
+    stems = beneath(rng, takes, n)
+    stems[VOCALS] = audio
+    return performed(rng, renderer, stems, VOCALS, part)
+
+
+def beneath(rng, takes, n):
+    """A stretch of a pool, (4, 2, n); nothing where there is none."""
+    if takes is None:
+        return np.zeros((len(STEMS), 2, n), np.float32)
+    return takes._cut(rng, n, range(len(STEMS)), draw_ratio(rng, 3))
+
+
+def performed(rng, renderer, stems, lead, part):
+    """(tracks (5, 2, n), score) of stems, one of which is the `lead` of known `part`."""
+    n = stems.shape[2]
     for s, stem in enumerate(STEMS):
-        if s == DRUMS or rng.random() < 0.9:
+        if s == lead or rng.random() < 0.9:
             stems[s] = renderer._levelled(rng, stem, stems[s])
         else:
             stems[s] = 0
-    tracks = stage.perform(rng, desk.master(rng, stems))
     parts = {stem: Part(n) for stem in STEMS}
     for stem in STEMS:
         parts[stem].unknown("onsets")
-    parts["drums"] = part
+    parts[STEMS[lead]] = part
+    tracks = stage.perform(rng, desk.master(rng, stems), list(parts.values()))
     part.tidy()
     return tracks, Score(n / SAMPLERATE, None, [], [], [], parts)
 
@@ -164,6 +191,8 @@ def music(rng, renderer, takes, n, kind):
         return renderer.take_with_score(rng, n)
     if kind == "pool":
         return takes._clip(rng, n), None
+    if kind == "sung":
+        return sung(rng, renderer, takes, n)
     over = takes if kind == "drums" or (kind == "strokes" and rng.random() < 0.6) else None
     return drummed(rng, renderer, over, n, kind == "strokes")
 
@@ -218,7 +247,7 @@ def main():
     parser.add_argument("--pool", type=Path, required=True, help="rendered takes, of the same part")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--part", choices=PARTS[:2], default="train")
-    parser.add_argument("--kind", choices=(*KINDS, "song"), help="of this kind only")
+    parser.add_argument("--kind", choices=(*KINDS, "sung", "song"), help="of this kind only")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=160)
     parser.add_argument("--seconds", type=float, default=12.0)

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from benchmarks.features.material import annotate
 from models import clips, hits, takes
 from models.library import SAMPLERATE
 from stemd.kernels.flux import pick_onsets
@@ -169,6 +170,21 @@ def test_clips_say_of_which_stems_a_detector_had_to_tell(renderer):
     # Of drums over music of a pool the score knows the drums only.
     tracks, facts = clips.make(np.random.default_rng(4), renderer, None, n, kind="solo")
     assert not facts["heard"][1 + clips.DRUMS]
+
+
+def test_sung_clips_know_when_the_voice_begins(renderer):
+    n = 6 * SAMPLERATE
+    tracks, facts = clips.make(np.random.default_rng(12), renderer, None, n, "sung")
+    assert tracks[clips.VOCALS].any()
+    assert not tracks[[clips.DRUMS, clips.BASS]].any()
+    assert not facts["heard"].any()
+    onsets = facts["onsets"]
+    of_voice = onsets[onsets[:, 0] == 1 + clips.VOCALS, 1]
+    assert of_voice.size > 3
+    found = annotate(tracks[clips.VOCALS])
+    clear = found.times[~found.weak]
+    apart = np.abs(clear[:, None] - of_voice).min(1)
+    assert np.mean(apart < 0.08) > 0.6  # two who do not know of each other
 
 
 def test_clips_leave_the_drummer_as_it_was(renderer, monkeypatch):
