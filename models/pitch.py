@@ -199,7 +199,7 @@ def varied(rng, x, source):
     x = x.astype(np.float32)
     by = int(rng.integers(-FAR, FAR + 1)) if rng.random() < 0.7 else 0
     parts = np.cumsum([0, n_lags, n_lags, n_bands, n_bands])
-    assert parts[-1] + LEVELS + 1 == x.shape[1]
+    assert parts[-1] + LEVELS == x.shape[1]
     for first, end in pairwise(parts):
         at = np.clip(np.arange(end - first) - by, 0, end - first - 1)
         x[:, first:end] = x[:, first + at]
@@ -216,7 +216,7 @@ def varied(rng, x, source):
 def learn(rng, rows, source, epochs):
     """Layers, each (n_in + 1, n_out), of rows as `hear` gives them; AdamW."""
     lowest, n = STATES[source][0], STATES[source][1] - STATES[source][0] + 1
-    sizes = (rows[0][0].shape[1] - 1, *HIDDEN, n + 1)
+    sizes = (rows[0][0].shape[1], *HIDDEN, n + 1)
     torch.manual_seed(int(rng.integers(1 << 30)))
     linear = [torch.nn.Linear(a, b) for a, b in pairwise(sizes)]
     net = torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
@@ -226,7 +226,7 @@ def learn(rng, rows, source, epochs):
         for x, midi, known in rows:
             use = np.flatnonzero(known)[int(rng.integers(2)) :: 2]
             moved, by = varied(rng, x[use], source)
-            clips.append((moved[:, :-1], *wanted(midi[use] + by / 2, lowest, n)))
+            clips.append((moved, *wanted(midi[use] + by / 2, lowest, n)))
         x, target, voiced = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*clips, strict=True)
         )

@@ -6,32 +6,15 @@ import math
 
 import numpy as np
 
-from stemd.kernels.ear import dense
+from stemd.kernels.dense import three_layers
 from stemd.kernels.jit import kernel
-
-
-@kernel("void(float32[::1], float32[:, ::1], float32[::1])")
-def _layer(x, weights, out):
-    """max(x @ weights, 0) into all but the last of `out`, which is set to 1.
-
-    x : (n_in,) float32
-    weights : (n_in, n_out) float32
-    out : (n_out + 1,) float32, overwritten
-    """
-    dense(x, weights, out[:-1])
-    for j in range(weights.shape[1]):
-        out[j] = max(out[j], np.float32(0.0))
-    out[-1] = np.float32(1.0)
 
 
 @kernel(
     "void(float32[:, :, ::1], float32[:, :, :, ::1], int64, int64[:, ::1], float32[:, ::1],"
-    "float32[::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
-    "float32[::1], float32[:, ::1])"
+    "float32[::1], int16[::1], float32[::1], int64, float32[::1], float32[:, ::1])"
 )
-def drum_logits(
-    levels, past, at, lags, loudest, limits, first, second, third, x, hidden, last, logits
-):
+def drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, scratch, logits):
     """How likely each class has just been hit, from the levels of now and before.
 
     levels : (b, 2, n_bands) float32, of the drums, of the mix; set to 0 where not finite
@@ -41,12 +24,13 @@ def drum_logits(
     loudest : (b, 2) float32, running: the largest level lately
     limits : (4,) float32: share of `loudest` kept per hop, least share of the mix in the reference,
         least reference, share of the reference below which levels are linear
-    first, second, third : (n_in + 1, n_out) float32, the net; the last row is the bias
-    x, hidden, last : (n_in + 1,) float32 of the three layers, scratch
+    weights, steps, n_1 : the net, see `three_layers`
+    scratch : (n_in + n_1 + n_2,) float32
     logits : (b, 3) float32, overwritten
     """
     n_past, n_feeds, n_rows, n_bands = past.shape
-    zero = np.float32(0.0)
+    zero, n_in = np.float32(0.0), lags.shape[0] * n_bands
+    x, hidden = scratch[:n_in], scratch[n_in:]
     for b in range(n_feeds):
         now = past[at, b]
         for row in range(n_rows):
@@ -69,14 +53,7 @@ def drum_logits(
                 into[band] = np.float32(0.4) * np.float32(
                     math.log(then[band] * scale + limits[3])
                 ) + np.float32(1.4)
-        x[-1] = np.float32(1.0)
-        _layer(x, first, hidden)
-        _layer(hidden, second, last)
-        for k in range(third.shape[1]):
-            logits[b, k] = third[-1, k]
-        for i in range(third.shape[0] - 1):
-            for k in range(third.shape[1]):
-                logits[b, k] += last[i] * third[i, k]
+        three_layers(x, weights, steps, n_1, hidden, logits[b])
 
 
 @kernel("void(float32[:, :, ::1], float32, float32[::1], float32[:, ::1], float32[::1])")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from stemd.kernels.dense import three_layers
 from stemd.kernels.jit import kernel
 from stemd.kernels.reduce import mean_square
 
@@ -31,7 +32,7 @@ def look(frames, powers, nsdf, rows, length, lags, first, shares, loudest, keep,
     shares : (n_bands, widest) float32, of the bins from there on
     loudest : (2,) float32, running; of the source, of the mixture
     keep : share of that which a frame leaves
-    x : (2 * n_lags + 2 * n_bands + LEVELS + 1,) float32, overwritten but for the last, which is 1
+    x : (2 * n_lags + 2 * n_bands + LEVELS,) float32, overwritten
     """
     n_lags, n_bands = lags.shape[0], first.shape[0]
     frame, third = frames[rows[0], :length], length // 3
@@ -68,44 +69,6 @@ def look(frames, powers, nsdf, rows, length, lags, first, shares, loudest, keep,
     levels[2] = 0.15 * math.log(whole / (loudest[1] + FAINT) + SOFT) + 1.0
     levels[3] = 0.3 * math.log(early / (own + FAINT) + 1e-3)
     levels[4] = 0.3 * math.log(late / (own + FAINT) + 1e-3)
-
-
-@kernel("void(float32[::1], float32[:, ::1], float32[::1])", fastmath=True)
-def dense(x, weights, out):
-    """x @ weights; the last of x is 1, for the bias."""
-    n = x.shape[0] - x.shape[0] % 4
-    for k in range(out.shape[0]):
-        out[k] = np.float32(0.0)
-    for i in range(0, n, 4):  # by fours: what is summed is loaded and stored less often
-        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        for k in range(out.shape[0]):
-            out[k] += a * w0[k] + b * w1[k] + c * w2[k] + d * w3[k]
-    for i in range(n, x.shape[0]):
-        value = x[i]
-        row = weights[i]
-        for k in range(out.shape[0]):
-            out[k] += value * row[k]
-
-
-@kernel(
-    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1],"
-    "float32[::1], float32[::1])"
-)
-def judge(x, w1, w2, w3, h1, h2, logits):
-    """Three layers, two of them rectified.
-
-    x : (n_in + 1,), h1 : (n_1 + 1,), h2 : (n_2 + 1,) float32; the last of each is 1
-    w1 : (n_in + 1, n_1), w2 : (n_1 + 1, n_2), w3 : (n_2 + 1, n_out) float32
-    logits : (n_out,) float32, overwritten
-    """
-    dense(x, w1, h1[:-1])
-    for k in range(h1.shape[0] - 1):
-        h1[k] = max(h1[k], np.float32(0.0))
-    dense(h1, w2, h2[:-1])
-    for k in range(h2.shape[0] - 1):
-        h2[k] = max(h2[k], np.float32(0.0))
-    dense(h2, w3, logits)
 
 
 @kernel("float64(float32[::1], float64[::1])")
@@ -227,9 +190,8 @@ def most_alike(nsdf, lags):
 @kernel(
     "void(float32[:, ::1], complex64[:, ::1], float32[:, ::1], int64[:, ::1], int64, float64,"
     "float64[::1], int64[:, ::1], float32[:, ::1], float32, float64[:, ::1], float64[:, ::1],"
-    "int64, float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
-    "float32[::1], float32[::1], float64[::1], float64[::1], float32[:, ::1], float64[:, :, ::1],"
-    "float64[::1])"
+    "int64, int16[::1], float32[::1], int64, float32[::1], float32[::1], float32[::1],"
+    "float64[::1], float64[::1], float32[:, ::1], float64[:, :, ::1], float64[::1])"
 )
 def listen(
     frames,
@@ -245,12 +207,11 @@ def listen(
     low_hz,
     high_hz,
     source,
-    w1,
-    w2,
-    w3,
+    weights,
+    steps,
+    n_1,
     x,
-    h1,
-    h2,
+    hidden,
     logits,
     chances,
     taste,
@@ -267,7 +228,7 @@ def listen(
     loudest : (b, 2) float32, running
     peaks : (rows, n_peaks, 4) float64, see `find_peaks`
     told : (rows,) float64, voicing, overwritten in the source's rows
-    the rest : see `look`, `judge`, `posterior`
+    the rest : see `look`, `three_layers`, `posterior`
     """
     for feed in range(rows.shape[0]):
         row = rows[feed, 0]
@@ -277,7 +238,7 @@ def listen(
         own = peaks[row]
         top = highest(own)
         look(frames, powers, nsdf, rows[feed], length, lags, first, shares, loudest[feed], keep, x)
-        judge(x, w1, w2, w3, h1, h2, logits)
+        three_layers(x, weights, steps, n_1, hidden, logits)
         chance = posterior(logits, chances)
         if not chance > 0.0:  # no number
             continue

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stemd.kernels.jit import kernel
+from stemd.kernels.level import measure_levels
 from stemd.kernels.reduce import sum_of
 
 
@@ -117,6 +118,20 @@ def momentary(energy, state, energies, peaks, newest, n_samples, columns, out):
             power /= n_past
             crest = 20.0 * math.log10(top / math.sqrt(power)) if power > 1e-12 else 0.0
             row[columns[3]] = np.float32(crest)
+
+
+@kernel(
+    "void(float32[:, :, ::1], float32[:, :, :, ::1], float64[::1], float64[:, :, :, ::1],"
+    "float64[:, ::1], float64[:, :, ::1], float32[:, :, ::1], int64, int64[::1],"
+    "float32[:, :, ::1])"
+)
+def loudness(mix, stems, coefficients, state, energy, energies, peaks, newest, columns, out):
+    """Levels of a hop and over those remembered, in one call: see `measure_levels`,
+    `weighted_energy`, `momentary`.
+    """
+    measure_levels(mix, stems, columns[0], columns[1], out)
+    weighted_energy(mix, stems, coefficients, state, energy)
+    momentary(energy, state, energies, peaks, newest, mix[0].size, columns, out)
 
 
 @kernel("UniTuple(float32, 2)(float32[::1], float32[::1])", fastmath=True)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from stemd.kernels.fft import forward, inverse
 from stemd.kernels.jit import kernel
 from stemd.kernels.reduce import largest
 
@@ -173,6 +174,26 @@ def normalise(frames, correlation, lengths, lags, quiet, nsdf):
             d[lag] = np.float32(max(both, least))
         for lag in range(1, lags[row, 1] + 2):
             d[lag] = np.float32(2.0) * r[lag] / d[lag]
+
+
+@kernel(
+    "void(float32[:, :, ::1], int64[::1], int64[::1], int64[:, ::1], float32, int64[::1],"
+    "float32[:, ::1], complex64[:, ::1], float32[:, ::1], float32[:, ::1])"
+)
+def repeat(past, sources, lengths, lags, quiet, axis, frames, spectra, correlation, nsdf):
+    """How much some sources' newest past repeats, all of it in one call: see `centre`, `normalise`.
+
+    axis : LAST_OF_TWO
+    frames, correlation : (rows, n_padded) float32; rows beyond b * k stay silent
+    spectra : (rows, n_padded // 2 + 1) complex64, overwritten; powers
+    nsdf : (b * k, > longest + 1) float32, overwritten
+    """
+    centre(past, sources, lengths, frames)
+    forward(frames, spectra, axis)
+    square_magnitude(spectra)
+    inverse(spectra, correlation, axis)
+    rows = nsdf.shape[0]
+    normalise(frames[:rows], correlation[:rows], lengths, lags, quiet, nsdf)
 
 
 @kernel("void(float32[:, ::1], int64[:, ::1], float32[:, ::1], float32, float64[:, :, ::1])")

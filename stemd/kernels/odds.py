@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from stemd.kernels.dense import accumulate, layer, part
 from stemd.kernels.jit import kernel
 
 
@@ -58,75 +59,56 @@ def see(levels, past, at, loudest, limits, seen):
                 now[source, band] = seen[b, first + band]
 
 
-@kernel("void(float32[::1], float32[:, ::1], float32[::1])", fastmath=True)
-def _add(x, weights, out):
-    """x @ weights onto `out`.
-
-    x : (n_in,) float32
-    weights : (>= n_in, n_out) float32
-    out : (n_out,) float32
-    """
-    zero = np.float32(0.0)
-    n = x.shape[0] - x.shape[0] % 4
-    for i in range(0, n, 4):  # by fours: what is summed is loaded and stored less often
-        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        if a == zero and b == zero and c == zero and d == zero:
-            continue  # rises are rare
-        w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        for j in range(out.shape[0]):  # numba vectorises this, and no dot product
-            out[j] += a * w0[j] + b * w1[j] + c * w2[j] + d * w3[j]
-    for i in range(n, x.shape[0]):
-        v = x[i]
-        if v != zero:
-            row = weights[i]
-            for j in range(out.shape[0]):
-                out[j] += v * row[j]
-
-
 @kernel(
-    "void(float32[:, ::1], float32[:, :, ::1], int64, int64[::1], float32[:, ::1],"
-    "float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1],"
-    "float32[::1], float32[::1], float32[::1], float32[:, ::1])"
+    "void(float32[:, ::1], float32[:, :, ::1], int64, int64[::1], int16[::1], float32[::1],"
+    "float32[:, ::1], float32[::1], float32[:, ::1])"
 )
-def think(
-    seen, past, at, lags, embed, middle, inward, again, outward, state, hidden, gates, kept, logits
-):
+def think(seen, past, at, lags, weights, steps, state, scratch, logits):
     """One step of the net: a projection, a layer over some of its past, a recurrent layer, odds.
 
     seen : (b, n_in) float32
     past : (n_past, b, n_embed) float32; the projection at `at` is overwritten with that of `seen`
     at : place of the newest projection
     lags : (n_lags,) int64, hops ago
-    embed : (n_in + 1, n_embed) float32; the last row is the bias, as in all layers
-    middle : (n_lags * n_embed + 1, n_hidden) float32
-    inward, again : (n_hidden + 1, 3 n_state), (n_state + 1, 3 n_state) float32: reset, update, new
-    outward : (n_hidden + n_state + 1, n_out) float32
+    weights : int16, layers one behind the other, each (n_in + 1, n_out), the last row the bias:
+        embed to n_embed; middle from n_lags * n_embed to n_hidden; inward from that, and again from
+        the state, each to 3 n_state: reset, update, new; outward from n_hidden + n_state to n_out
+    steps : float32, what 1 of each of their columns is worth
     state : (b, n_state) float32, running
-    hidden : (n_hidden,) float32, scratch
-    gates, kept : (3 n_state,) float32, scratch
+    scratch : (n_hidden + 6 n_state,) float32
     logits : (b, n_out) float32, overwritten
 
     Source: Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014.
     Deviation: the form of cuDNN and PyTorch.
     """
     n_past, n_feeds, n_embed = past.shape
-    n_state = state.shape[1]
-    n_hidden = hidden.shape[0]
+    n_in, n_state, n_out = seen.shape[1], state.shape[1], logits.shape[1]
+    n_gates, n_lags = 3 * n_state, lags.shape[0]
+    n_hidden = scratch.shape[0] - 2 * n_gates
+    hidden, gates = scratch[:n_hidden], scratch[n_hidden : n_hidden + n_gates]
+    kept = scratch[n_hidden + n_gates :]
+    embed = part(weights, 0, n_in + 1, n_embed)
+    first = embed.size
+    middle = part(weights, first, n_lags * n_embed + 1, n_hidden)
+    first += middle.size
+    inward = part(weights, first, n_hidden + 1, n_gates)
+    first += inward.size
+    again = part(weights, first, n_state + 1, n_gates)
+    outward = part(weights, first + again.size, n_hidden + n_state + 1, n_out)
+    of_middle, of_inward = steps[n_embed:], steps[n_embed + n_hidden :]
+    of_again, of_outward = of_inward[n_gates:], of_inward[2 * n_gates :]
     one = np.float32(1.0)
     for b in range(n_feeds):
-        now = past[at, b]
-        now[:] = embed[-1]
-        _add(seen[b], embed, now)
-        hidden[:] = middle[-1]
-        for lag in range(lags.shape[0]):
-            then = past[(at - lags[lag]) % n_past, b]
-            _add(then, middle[lag * n_embed : (lag + 1) * n_embed], hidden)
+        layer(seen[b], embed, steps, past[at, b])
         for j in range(n_hidden):
-            hidden[j] = max(hidden[j], np.float32(0.0))
-        gates[:] = inward[-1]
-        _add(hidden, inward, gates)
-        kept[:] = again[-1]
-        _add(state[b], again, kept)
+            hidden[j] = np.float32(middle[n_lags * n_embed, j])
+        for lag in range(n_lags):
+            then = past[(at - lags[lag]) % n_past, b]
+            accumulate(then, middle[lag * n_embed : (lag + 1) * n_embed], hidden)
+        for j in range(n_hidden):
+            hidden[j] = max(hidden[j] * of_middle[j], np.float32(0.0))
+        layer(hidden, inward, of_inward, gates)
+        layer(state[b], again, of_again, kept)
         for j in range(n_state):
             reset = one / (one + np.float32(math.exp(-(gates[j] + kept[j]))))
             update = one / (one + np.float32(math.exp(-(gates[n_state + j] + kept[n_state + j]))))
@@ -134,6 +116,9 @@ def think(
             v = gates[2 * n_state + j] + reset * kept[2 * n_state + j]
             new = one - (one + one) / (one + np.float32(math.exp(v + v)))
             state[b, j] = new + update * (state[b, j] - new)
-        logits[b] = outward[-1]
-        _add(hidden, outward, logits[b])
-        _add(state[b], outward[n_hidden:], logits[b])
+        for k in range(n_out):
+            logits[b, k] = np.float32(outward[n_hidden + n_state, k])
+        accumulate(hidden, outward, logits[b])
+        accumulate(state[b], outward[n_hidden:], logits[b])
+        for k in range(n_out):
+            logits[b, k] *= of_outward[k]

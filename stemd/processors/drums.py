@@ -15,6 +15,7 @@ import numpy as np
 from stemd.kernels.drums import drum_logits, pick_hits, weigh_company
 from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
+from stemd.processors.layers import in_16_bits
 from stemd.processors.odds import OUTPUTS, Odds
 from stemd.processors.onset import seam_hops
 from stemd.processors.powers import Powers
@@ -71,14 +72,17 @@ class Drums:
         self._gain = sine_gain(window)
         name = spec.nearest_profile
         with np.load(NET) as net:
-            weights = [net[f"{name}_{layer}"] for layer in ("first", "second", "third")]
+            layers = [
+                net[f"{name}_{layer}"].astype(np.float32) for layer in ("first", "second", "third")
+            ]
             pick = net[f"{name}_pick"].astype(np.float32)
             self._lags = net[f"{name}_lags"].astype(np.int64)
-        self._weights = tuple(np.ascontiguousarray(w, np.float32) for w in weights)
-        self._weights[-1][-1] -= pick[:, 0]  # the odds are 1 where a hit is told
+        layers[-1][-1] -= pick[:, 0]  # the odds are 1 where a hit is told
+        self._weights, self._steps = in_16_bits(layers)
+        self._n_first = layers[0].shape[1]
         self._built_in = np.ascontiguousarray(pick[:, 1:])
         n_bands = len(EDGES_HZ) - 1
-        assert self._weights[0].shape[0] == len(self._lags) * n_bands + 1
+        assert layers[0].shape[0] == len(self._lags) * n_bands + 1
         decay = np.exp(-hop_length / (LOUDEST_S * spec.samplerate))
         self._limits = np.array([decay, MIX_SHARE, FLOOR, KNEE], np.float32)
         self._levels = np.zeros((n_feeds, 2, n_bands), np.float32)
@@ -86,7 +90,7 @@ class Drums:
         self._past = np.zeros((n_past, n_feeds, 2, n_bands), np.float32)
         self._at = 0
         self._loudest = np.zeros((n_feeds, 2), np.float32)
-        self._scratch = tuple(np.zeros(w.shape[0], np.float32) for w in self._weights)
+        self._scratch = np.zeros(sum(len(layer) - 1 for layer in layers), np.float32)
         shape = (n_feeds, len(DRUMS))
         self.logits = np.zeros(shape, np.float32)
         self._armed = np.zeros(shape, np.bool_)
@@ -115,8 +119,10 @@ class Drums:
             self._lags,
             self._loudest,
             self._limits,
-            *self._weights,
-            *self._scratch,
+            self._weights,
+            self._steps,
+            self._n_first,
+            self._scratch,
             self.logits,
         )
 

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from stemd.kernels.level import measure_levels
-from stemd.kernels.meter import describe, momentary, weighted_energy
+from stemd.kernels.meter import describe, loudness
 from stemd.kernels.window import window_pair
 from stemd.processors.powers import Powers
 from stemd.processors.stft import Float32Array
@@ -41,7 +40,6 @@ class Meter:
     def __init__(self, spec: StreamSpec) -> None:
         n_feeds, n_sources = spec.n_feeds, len(SOURCES)
         self._n_past = max(1, round(spec.samples(WINDOW_MS) / spec.hop_length))
-        self._n_samples = N_CHANNELS * spec.hop_length
         self._newest = 0
         self._coefficients = k_weighting(spec.samplerate)
         self._state = np.zeros((n_feeds, n_sources, N_CHANNELS, 4))
@@ -76,15 +74,15 @@ class Meter:
             Columns `rms`, `peak`, `lufs`, `crest_db`, `centroid_hz`, `flux`, `width` and the bands
             overwritten.
         """
-        measure_levels(mix, stems, RMS, PEAK, out)
-        weighted_energy(mix, stems, self._coefficients, self._state, self._energy)
-        momentary(
-            self._energy,
+        loudness(
+            mix,
+            stems,
+            self._coefficients,
             self._state,
+            self._energy,
             self._energies,
             self._peaks,
             self._newest,
-            self._n_samples,
             _LEVEL_COLUMNS,
             out,
         )

@@ -16,6 +16,7 @@ import numpy as np
 from stemd.kernels.odds import see, think
 from stemd.kernels.powers import band_magnitudes
 from stemd.kernels.window import window_pair
+from stemd.processors.layers import in_16_bits
 from stemd.processors.powers import Powers
 from stemd.processors.stft import sine_gain
 from stemd.spec import DRUMS, SOURCES, StreamSpec
@@ -57,10 +58,10 @@ class Odds:
         self._gain = sine_gain(window)
         name = spec.nearest_profile
         with np.load(NET) as net:
-            weights = [net[f"{name}_{layer}"].astype(np.float32) for layer in LAYERS]
+            layers = [net[f"{name}_{layer}"].astype(np.float32) for layer in LAYERS]
             self._lags = net[f"{name}_lags"].astype(np.int64)
-        self._weights = tuple(np.ascontiguousarray(w) for w in weights)
-        embed, middle, inward, again, outward = self._weights
+        self._weights, self._steps = in_16_bits(layers)
+        embed, middle, inward, again, outward = layers
         n_bands, n_seen = len(EDGES_HZ) - 1, embed.shape[0] - 1
         assert n_seen == 2 * n_sources * n_bands
         assert outward.shape[1] == len(OUTPUTS)
@@ -75,8 +76,7 @@ class Odds:
         self._thoughts = np.zeros((int(self._lags.max()) + 1, n_feeds, embed.shape[1]), np.float32)
         self._newest = self._newest_thought = 0
         self._state = np.zeros((n_feeds, again.shape[0] - 1), np.float32)
-        self._hidden = np.zeros(middle.shape[1], np.float32)
-        self._gates = tuple(np.zeros(inward.shape[1], np.float32) for _ in range(2))
+        self._scratch = np.zeros(middle.shape[1] + 2 * inward.shape[1], np.float32)
         self.logits = np.zeros((n_feeds, len(OUTPUTS)), np.float32)
         self._silence = np.float32(0.4 * np.log(KNEE) + 1.4)
         quiet = np.zeros(n_seen, np.float32)
@@ -100,10 +100,10 @@ class Odds:
             self._thoughts,
             self._newest_thought,
             self._lags,
-            *self._weights,
+            self._weights,
+            self._steps,
             self._state,
-            self._hidden,
-            *self._gates,
+            self._scratch,
             self.logits,
         )
 

@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stemd.kernels.ear import LEVELS, listen, low_pass
-from stemd.kernels.fft import LAST_OF_TWO, forward, inverse
+from stemd.kernels.fft import LAST_OF_TWO
 from stemd.kernels.nsdf import (
-    centre,
     decimate,
     find_peaks,
     follow,
-    normalise,
-    square_magnitude,
+    repeat,
     tell_pitch,
 )
+from stemd.processors.layers import in_16_bits
 from stemd.processors.stft import Complex64Array, Float32Array
 from stemd.spec import (
     FEATURES,
@@ -240,7 +239,6 @@ class _Group:
         self._all_spectra = np.zeros((padded, N_PADDED // 2 + 1), np.complex64)
         self._all_correlation = np.zeros((padded, N_PADDED), np.float32)
         self._frames, self._spectra = self._all_frames[:rows], self._all_spectra[:rows]
-        self._correlation = self._all_correlation[:rows]
         self._nsdf = np.zeros((rows, int(n_lags.max()) + 1), np.float32)
         self._peaks = np.zeros((rows, N_PEAKS, 4))
         self._paths = np.zeros((rows, N_PEAKS, 2))
@@ -263,11 +261,18 @@ class _Group:
     ) -> None:
         """Tell f0 and voicing of the newest `past`, in these sources' columns of `found`."""
         nsdf, lags, peaks, chosen = self._nsdf, self._lags, self._peaks, self._chosen
-        centre(past, self.sources, self._lengths, self._frames)
-        forward(self._all_frames, self._all_spectra, LAST_OF_TWO)
-        square_magnitude(self._spectra)
-        inverse(self._all_spectra, self._all_correlation, LAST_OF_TWO)
-        normalise(self._frames, self._correlation, self._lengths, self._all_lags, QUIET, nsdf)
+        repeat(
+            past,
+            self.sources,
+            self._lengths,
+            self._all_lags,
+            QUIET,
+            LAST_OF_TWO,
+            self._all_frames,
+            self._all_spectra,
+            self._all_correlation,
+            nsdf,
+        )
         find_peaks(nsdf, lags, self._octave_cost, LEAST_PEAK, peaks)
         for ear in self.ears:
             ear.process(self._frames, self._spectra, nsdf, lowest_hz, highest_hz, peaks, self._told)
@@ -303,18 +308,18 @@ class _Ear:
         self._source, self._length = source, int(analysed.lengths[source])
         with np.load(NETS) as nets:
             names = [f"{HEARD[source]}_{layer}" for layer in ("first", "second", "third")]
-            layers = [np.ascontiguousarray(nets[name], np.float32) for name in names]
-        self._layers = layers
+            layers = [nets[name].astype(np.float32) for name in names]
+        self._net = *in_16_bits(layers), layers[0].shape[1]
         first, last = STATES[source]
         longest = math.ceil(rate / analysed.lowest_hz[source])
         halves = np.arange(2 * first, 2 * last + 1) / 2
         self._lags = np.minimum(rate / hertz_of(halves), longest)
         self._first, self._shares = bands(rate / N_PADDED, *BANDS[source])
-        n_in = 2 * len(self._lags) + 2 * len(self._first) + LEVELS + 1
-        assert layers[0].shape[0] == n_in
+        n_in = 2 * len(self._lags) + 2 * len(self._first) + LEVELS
+        assert layers[0].shape[0] == n_in + 1
         assert layers[2].shape[1] == last - first + 2
-        self.x = np.ones(n_in, np.float32)
-        self._hidden = [np.ones(layer.shape[0], np.float32) for layer in layers[1:]]
+        self.x = np.zeros(n_in, np.float32)
+        self._hidden = np.zeros(sum(layer.shape[1] for layer in layers[:2]), np.float32)
         self._logits = np.zeros(last - first + 2, np.float32)
         self._chances = np.zeros(last - first + 1)
         octave_cost = OCTAVE_COST[0 if source == BASS else 1]
@@ -352,9 +357,9 @@ class _Ear:
             lowest_hz,
             highest_hz,
             self._source,
-            *self._layers,
+            *self._net,
             self.x,
-            *self._hidden,
+            self._hidden,
             self._logits,
             self._chances,
             self._taste,
