@@ -362,3 +362,21 @@ def tell_pitch(
             steady[row] = 0.0
         out[feed, source, 0] = np.float32(f0_hz)
         out[feed, source, 1] = np.float32(voicing)
+
+
+@kernel(
+    "void(float32[:, ::1], float64[:, :, ::1], float64[::1], float64[:, :, ::1], int64[::1],"
+    "int64[:, ::1], int64[::1], float64[::1], float32[:, ::1], float64[::1], float64,"
+    "float64[::1], float32[:, :, ::1])"
+)
+def decide(
+    nsdf, peaks, costs, paths, chosen, lags, sources, rates, voiced, told, agree, steady, out
+):
+    """The peak on the cheapest path and what it says, in one call: see `follow`, `tell_pitch`.
+
+    costs : (5,) float64; weight, keep, jump and most of `follow`, slowest of `tell_pitch`
+    """
+    follow(peaks, costs[0], costs[1], costs[2], costs[3], paths, chosen)
+    tell_pitch(
+        nsdf, peaks, chosen, lags, sources, rates, voiced, told, costs[4], agree, steady, out
+    )

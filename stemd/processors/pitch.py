@@ -13,11 +13,10 @@ import numpy.typing as npt
 from stemd.kernels.ear import LEVELS, listen, low_pass
 from stemd.kernels.fft import LAST_OF_TWO
 from stemd.kernels.nsdf import (
+    decide,
     decimate,
     find_peaks,
-    follow,
     repeat,
-    tell_pitch,
 )
 from stemd.processors.layers import in_16_bits
 from stemd.processors.stft import Complex64Array, Float32Array
@@ -245,9 +244,8 @@ class _Group:
         self._chosen = np.zeros(rows, np.int64)
         self._told = np.full(rows, -1.0)
         self._steady = np.zeros(rows)
-        self._weight = frame_ms / FRAME_MS
-        self._keep = math.exp(-frame_ms / MEMORY_MS)
-        self._slowest = 1.0 - math.exp(-frame_ms / AVERAGE_MS)
+        keep, slowest = math.exp(-frame_ms / MEMORY_MS), 1.0 - math.exp(-frame_ms / AVERAGE_MS)
+        self._costs = np.array([frame_ms / FRAME_MS, keep, LEAP_COST, START_COST, slowest])
         self._n_feeds = n_feeds
         self.ears = [_Ear(source, sources, analysed) for source in sources if source in HEARD]
 
@@ -276,17 +274,17 @@ class _Group:
         find_peaks(nsdf, lags, self._octave_cost, LEAST_PEAK, peaks)
         for ear in self.ears:
             ear.process(self._frames, self._spectra, nsdf, lowest_hz, highest_hz, peaks, self._told)
-        follow(peaks, self._weight, self._keep, LEAP_COST, START_COST, self._paths, chosen)
-        tell_pitch(
+        decide(
             nsdf,
             peaks,
+            self._costs,
+            self._paths,
             chosen,
             lags,
             self.sources,
             self._rates,
             voiced,
             self._told,
-            self._slowest,
             AGREE,
             self._steady,
             found,
