@@ -117,8 +117,9 @@ class Pitch:
         self._lengths = np.minimum(wanted, N_PADDED - n_lags)
         self.latencies = ((self._lengths * self._factors + self._n_taps) // 2)[: len(SOURCES)]
         self.latency = int(self.latencies[0])
-        self.voiced = np.full((n_feeds, len(SOURCES)), PITCH_CONFIDENCE, np.float32)
         self._voiced = np.ones((n_feeds, n_sources), np.float32)
+        self.voiced = self._voiced[:, : len(SOURCES)]
+        self.voiced[:] = PITCH_CONFIDENCE
         self.lowest_hz = np.zeros((n_feeds, len(SOURCES)))
         self.highest_hz = np.zeros((n_feeds, len(SOURCES)))
         self._tail = np.zeros((n_feeds, n_sources, max(N_TAPS) + spec.hop_length), np.float32)
@@ -186,7 +187,6 @@ class Pitch:
         low_pass(self._past, LOW, self._made, self._section, self._low)
         for turn, group in zip(self._turns, self._groups, strict=True):
             if turn == self._turn:
-                self._voiced[:, : len(SOURCES)] = self.voiced
                 group.process(
                     self._past, self.lowest_hz, self.highest_hz, self._voiced, self._found
                 )

@@ -62,7 +62,7 @@ def test_thresholds_come_from_clips_whose_truth_is_a_score():
     assert not hits.curves(net, [detected], "live")[OTHER].any()
 
 
-def test_real_songs_have_half_the_say_in_the_threshold_of_drums():
+def test_real_songs_have_most_of_the_say_in_the_threshold_of_drums():
     at = [100 * SPEC.hop_s, 200 * SPEC.hop_s]
     drums = [(hits.STRUCK, time, 0) for time in at]
     net = Oracle(saying(hits.STRUCK, (100, 9.0), (200, 1.0), (300, 1.0)))
