@@ -270,6 +270,19 @@ def check(path, net):
     return float(np.abs(stepped(path, states, frames) - masks).max())
 
 
+def loaded(hop_length, weights, sizes):
+    """The net of these weights."""
+    net = made(hop_length, **sizes).eval()
+    net.load_state_dict(weights)
+    return net
+
+
+def held(worst, what):
+    """Refuse masks that are not the same."""
+    if not worst < 1e-4:
+        raise SystemExit(f"{what}: got masks {worst:.1e} off, expected less than 1e-4")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -285,24 +298,23 @@ def main():
     args = parser.parse_args()
     path = Path(__file__).parent / f"{args.name}.onnx"
     weights, sizes, hop = released(path)
-    net = made(hop, **sizes).eval()
-    net.load_state_dict(weights)
-    worst = check(path, net)
-    if not worst < 1e-4:
-        raise SystemExit(f"{path}: got masks {worst:.1e} off the file, expected less than 1e-4")
+    held(check(path, loaded(hop, weights, sizes)), path)
     if args.net is not None:
         weights, sizes = one_of(weights, sizes, args.net)
+    before = masks_of(loaded(hop, weights, sizes))[1]
     names = "channels", "tokens", "whole", "reduced"
     wanted = {name: getattr(args, name) or sizes[name] for name in names}
     if any(wanted[name] != sizes[name] for name in names):
         weights, sizes = widened(weights, sizes, **wanted)
     if args.placed:
         weights, sizes = with_places(weights, sizes)
+    worst = float(np.abs(masks_of(loaded(hop, weights, sizes))[1] - before).max())
+    held(worst, "grown")
     training = json.loads(path.with_suffix(".json").read_text())["training"]
     facts = unlearned(hop, sizes, training["seed"], before=training["runs"])
     args.out.mkdir(parents=True, exist_ok=True)
     torch.save({"net": weights, "facts": facts}, args.out / "ema.pt")
-    print(f"{args.out / 'ema.pt'}: {sizes}, {worst:.1e} off {path.name}")
+    print(f"{args.out / 'ema.pt'}: {sizes}, masks {worst:.1e} off what it grew from")
 
 
 if __name__ == "__main__":
