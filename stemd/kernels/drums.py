@@ -8,6 +8,7 @@ import numpy as np
 
 from stemd.kernels.dense import three_layers
 from stemd.kernels.jit import kernel
+from stemd.kernels.powers import band_magnitudes
 
 
 @kernel(
@@ -54,6 +55,33 @@ def drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, sc
                     math.log(then[band] * scale + limits[3])
                 ) + np.float32(1.4)
         three_layers(x, weights, steps, n_1, hidden, logits[b])
+
+
+@kernel(
+    "void(float32[:, :, ::1], int64[::1], float32[::1], float32, float32[:, :, ::1],"
+    "float32[:, :, :, ::1], int64, int64[:, ::1], float32[:, ::1], float32[::1], int16[::1],"
+    "float32[::1], int64, float32[::1], float32[:, ::1])"
+)
+def weigh_hits(
+    powers,
+    rows,
+    edges,
+    gain,
+    levels,
+    past,
+    at,
+    lags,
+    loudest,
+    limits,
+    weights,
+    steps,
+    n_1,
+    scratch,
+    logits,
+):
+    """From powers to odds in one call: see `band_magnitudes`, `drum_logits`."""
+    band_magnitudes(powers, rows, edges, gain, levels)
+    drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, scratch, logits)
 
 
 @kernel("void(float32[:, :, ::1], float32, float32[::1], float32[:, ::1], float32[::1])")
@@ -154,3 +182,49 @@ def pick_hits(
             out[b, row, column + k] = velocity
         if muted[b] > 0:
             muted[b] -= 1
+
+
+@kernel(
+    "void(float32[:, ::1], float32[:, ::1], float32, float32[::1], float32[:, ::1], float32[::1],"
+    "float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], boolean[:, ::1],"
+    "int64[:, ::1], float32[:, :, ::1], int64[::1], int64, int64, int64, float32[:, :, ::1])"
+)
+def tell_hits(
+    logits,
+    others,
+    keep,
+    limits,
+    energies,
+    shares,
+    levels,
+    threshold,
+    built_in,
+    spans,
+    armed,
+    since,
+    heard,
+    muted,
+    refractory,
+    row,
+    column,
+    out,
+):
+    """From odds to hits in one call: see `weigh_company`, `pick_hits`."""
+    weigh_company(levels, keep, limits, energies, shares)
+    pick_hits(
+        logits,
+        others,
+        shares,
+        levels,
+        threshold,
+        built_in,
+        spans,
+        armed,
+        since,
+        heard,
+        muted,
+        refractory,
+        row,
+        column,
+        out,
+    )

@@ -69,6 +69,16 @@ def rising_flux(levels, past, oldest, leak, knee, flux):
 
 
 @kernel(
+    "void(float32[:, :, ::1], int64[::1], float32, float32[:, :, ::1], float32[:, :, :, ::1],"
+    "int64, float32[:, ::1], float32, float32[:, ::1])"
+)
+def measure_flux(powers, edges, gain, levels, past, oldest, leak, knee, flux):
+    """From powers to flux in one call: see `band_levels`, `rising_flux`."""
+    band_levels(powers, edges, gain, levels)
+    rising_flux(levels, past, oldest, leak, knee, flux)
+
+
+@kernel(
     "int64(float32[:, ::1], float32[:, ::1], float32[::1], int64, float32[:, ::1], float32[:, ::1],"
     "float32, boolean[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[::1],"
     "float32[:, :, ::1])"

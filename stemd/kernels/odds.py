@@ -8,6 +8,7 @@ import numpy as np
 
 from stemd.kernels.dense import accumulate, layer, part
 from stemd.kernels.jit import kernel
+from stemd.kernels.powers import band_magnitudes
 
 
 @kernel(
@@ -122,3 +123,35 @@ def think(seen, past, at, lags, weights, steps, state, scratch, logits):
         accumulate(state[b], outward[n_hidden:], logits[b])
         for k in range(n_out):
             logits[b, k] *= of_outward[k]
+
+
+@kernel(
+    "void(float32[:, :, ::1], int64[::1], float32[::1], float32, float32[:, :, ::1],"
+    "float32[:, :, :, ::1], int64, float32[:, ::1], float32[::1], float32[:, ::1],"
+    "float32[:, :, ::1], int64, int64[::1], int16[::1], float32[::1], float32[:, ::1],"
+    "float32[::1], float32[:, ::1])"
+)
+def weigh_odds(
+    powers,
+    sources,
+    edges,
+    gain,
+    levels,
+    past,
+    at,
+    loudest,
+    limits,
+    seen,
+    thoughts,
+    thought_at,
+    lags,
+    weights,
+    steps,
+    state,
+    scratch,
+    logits,
+):
+    """From powers to odds in one call: see `band_magnitudes`, `see`, `think`."""
+    band_magnitudes(powers, sources, edges, gain, levels)
+    see(levels, past, at, loudest, limits, seen)
+    think(seen, thoughts, thought_at, lags, weights, steps, state, scratch, logits)

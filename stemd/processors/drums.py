@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemd.kernels.drums import drum_logits, pick_hits, weigh_company
-from stemd.kernels.powers import band_magnitudes
+from stemd.kernels.drums import tell_hits, weigh_hits
 from stemd.kernels.window import window_pair
 from stemd.processors.layers import in_16_bits
 from stemd.processors.odds import OUTPUTS, Odds
@@ -110,9 +109,12 @@ class Drums:
 
     def listen(self, powers: Powers) -> None:
         """Make `logits` of the newest frame."""
-        band_magnitudes(powers.bins, HEARD, self._edges, self._gain, self._levels)
         self._at = (self._at + 1) % len(self._past)
-        drum_logits(
+        weigh_hits(
+            powers.bins,
+            HEARD,
+            self._edges,
+            self._gain,
             self._levels,
             self._past,
             self._at,
@@ -135,10 +137,12 @@ class Drums:
         out : (b, source, feature) float32
             The three columns of drums overwritten in the row of drums.
         """
-        weigh_company(self._levels, self._keep, self._company, self._energies, self._shares)
-        pick_hits(
+        tell_hits(
             self.logits,
             odds.logits,
+            self._keep,
+            self._company,
+            self._energies,
             self._shares,
             self._levels,
             self.threshold,

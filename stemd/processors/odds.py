@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemd.kernels.odds import see, think
-from stemd.kernels.powers import band_magnitudes
+from stemd.kernels.odds import weigh_odds
 from stemd.kernels.window import window_pair
 from stemd.processors.layers import in_16_bits
 from stemd.processors.powers import Powers
@@ -91,11 +90,18 @@ class Odds:
         ----------
         powers : of the newest frame
         """
-        band_magnitudes(powers.bins, self._sources, self._edges, self._gain, self.levels)
         self._newest = (self._newest + 1) % len(self._past)
         self._newest_thought = (self._newest_thought + 1) % len(self._thoughts)
-        see(self.levels, self._past, self._newest, self._loudest, self._limits, self._seen)
-        think(
+        weigh_odds(
+            powers.bins,
+            self._sources,
+            self._edges,
+            self._gain,
+            self.levels,
+            self._past,
+            self._newest,
+            self._loudest,
+            self._limits,
             self._seen,
             self._thoughts,
             self._newest_thought,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stemd.kernels.flux import attack_start, band_levels, pick_onsets, rising_flux
+from stemd.kernels.flux import attack_start, measure_flux, pick_onsets
 from stemd.kernels.window import window_pair
 from stemd.processors.odds import Odds
 from stemd.processors.powers import Powers
@@ -108,8 +108,17 @@ class Onset:
             As `Drums` makes of the newest frame; None: the drums' onsets are judged without.
         """
         self.odds.process(powers)
-        band_levels(powers.bins, self._edges, self._gain, self._levels)
-        rising_flux(self._levels, self._past, self._oldest, self._leak, np.float32(KNEE), self.flux)
+        measure_flux(
+            powers.bins,
+            self._edges,
+            self._gain,
+            self._levels,
+            self._past,
+            self._oldest,
+            self._leak,
+            np.float32(KNEE),
+            self.flux,
+        )
         self._oldest = (self._oldest + 1) % len(self._past)
         found = pick_onsets(
             self.odds.logits,
