@@ -57,33 +57,6 @@ def drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, sc
         three_layers(x, weights, steps, n_1, hidden, logits[b])
 
 
-@kernel(
-    "void(float32[:, :, ::1], int64[::1], float32[::1], float32, float32[:, :, ::1],"
-    "float32[:, :, :, ::1], int64, int64[:, ::1], float32[:, ::1], float32[::1], int16[::1],"
-    "float32[::1], int64, float32[::1], float32[:, ::1])"
-)
-def weigh_hits(
-    powers,
-    rows,
-    edges,
-    gain,
-    levels,
-    past,
-    at,
-    lags,
-    loudest,
-    limits,
-    weights,
-    steps,
-    n_1,
-    scratch,
-    logits,
-):
-    """From powers to odds in one call: see `band_magnitudes`, `drum_logits`."""
-    band_magnitudes(powers, rows, edges, gain, levels)
-    drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, scratch, logits)
-
-
 @kernel("void(float32[:, :, ::1], float32, float32[::1], float32[:, ::1], float32[::1])")
 def weigh_company(levels, keep, limits, energies, shares):
     """How much there is beside the drums, as a weight: none while they are alone.
@@ -104,6 +77,41 @@ def weigh_company(levels, keep, limits, energies, shares):
         alone = energies[b, 0] / max(energies[b, 1], np.float32(1e-20))
         company = (limits[0] - alone) / (limits[0] - limits[1])
         shares[b] = limits[2] * min(max(company, np.float32(0.0)), np.float32(1.0))
+
+
+@kernel(
+    "void(float32[:, :, ::1], int64[::1], float32[::1], float32, float32[:, :, ::1],"
+    "float32[:, :, :, ::1], int64, int64[:, ::1], float32[:, ::1], float32[::1], int16[::1],"
+    "float32[::1], int64, float32[::1], float32[:, ::1], float32, float32[::1], float32[:, ::1],"
+    "float32[::1])"
+)
+def weigh_hits(
+    powers,
+    rows,
+    edges,
+    gain,
+    levels,
+    past,
+    at,
+    lags,
+    loudest,
+    limits,
+    weights,
+    steps,
+    n_1,
+    scratch,
+    logits,
+    keep,
+    company,
+    energies,
+    shares,
+):
+    """From powers to odds and their weight in one call: see `band_magnitudes`, `drum_logits`,
+    `weigh_company`, whose limits are `company`.
+    """
+    band_magnitudes(powers, rows, edges, gain, levels)
+    drum_logits(levels, past, at, lags, loudest, limits, weights, steps, n_1, scratch, logits)
+    weigh_company(levels, keep, company, energies, shares)
 
 
 @kernel(
@@ -182,49 +190,3 @@ def pick_hits(
             out[b, row, column + k] = velocity
         if muted[b] > 0:
             muted[b] -= 1
-
-
-@kernel(
-    "void(float32[:, ::1], float32[:, ::1], float32, float32[::1], float32[:, ::1], float32[::1],"
-    "float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], boolean[:, ::1],"
-    "int64[:, ::1], float32[:, :, ::1], int64[::1], int64, int64, int64, float32[:, :, ::1])"
-)
-def tell_hits(
-    logits,
-    others,
-    keep,
-    limits,
-    energies,
-    shares,
-    levels,
-    threshold,
-    built_in,
-    spans,
-    armed,
-    since,
-    heard,
-    muted,
-    refractory,
-    row,
-    column,
-    out,
-):
-    """From odds to hits in one call: see `weigh_company`, `pick_hits`."""
-    weigh_company(levels, keep, limits, energies, shares)
-    pick_hits(
-        logits,
-        others,
-        shares,
-        levels,
-        threshold,
-        built_in,
-        spans,
-        armed,
-        since,
-        heard,
-        muted,
-        refractory,
-        row,
-        column,
-        out,
-    )

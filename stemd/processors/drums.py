@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemd.kernels.drums import tell_hits, weigh_hits
+from stemd.kernels.drums import pick_hits, weigh_hits
 from stemd.kernels.window import window_pair
 from stemd.processors.layers import in_16_bits
 from stemd.processors.odds import OUTPUTS, Odds
@@ -126,6 +126,10 @@ class Drums:
             self._n_first,
             self._scratch,
             self.logits,
+            self._keep,
+            self._company,
+            self._energies,
+            self._shares,
         )
 
     def process(self, odds: Odds, out: Float32Array) -> None:
@@ -137,12 +141,9 @@ class Drums:
         out : (b, source, feature) float32
             The three columns of drums overwritten in the row of drums.
         """
-        tell_hits(
+        pick_hits(
             self.logits,
             odds.logits,
-            self._keep,
-            self._company,
-            self._energies,
             self._shares,
             self._levels,
             self.threshold,

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from models import export, mean, revive, train  # noqa: E402
 from models.graph import noise_frames, stepped  # noqa: E402
-from models.nets import BandNet, load, made  # noqa: E402
+from models.nets import BandNet, load  # noqa: E402
 from tests.models.test_nets import random_net  # noqa: E402
 
 FOLDER = Path(revive.__file__).parent
@@ -20,8 +20,7 @@ RELEASED = sorted([*FOLDER.glob("band_*.onnx"), *FOLDER.glob("pi_*.onnx")])
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
 def test_a_released_file_is_its_net_again(path):
     weights, sizes, hop = revive.released(path)
-    net = made(hop, **sizes).eval()
-    net.load_state_dict(weights)
+    net = revive.loaded(hop, weights, sizes)
     assert revive.check(path, net) < 1e-4
 
 
@@ -105,8 +104,7 @@ def test_nets_side_by_side_are_one_file_and_revived_from_it(hop_length, tmp_path
     np.testing.assert_allclose(stepped(path, shapes, frames), mean_masks, atol=1e-4)
     weights, sizes, hop = revive.released(path)
     assert (sizes["blocks"], hop) == ([2, 1], hop_length)
-    again = made(hop, **sizes).eval()
-    again.load_state_dict(weights)
+    again = revive.loaded(hop, weights, sizes)
     assert revive.check(path, again) < 1e-4
     with pytest.raises(ValueError, match=r"got nets of \[2, 1\] blocks, expected one net$"):
         revive.widened(weights, sizes, 16, 64, 128, 4)
@@ -131,8 +129,7 @@ def test_one_of_several_nets_is_revived_alone_and_wider(tmp_path, monkeypatch):
         net, facts = load(run)
         assert (net.sizes["channels"], net.sizes["blocks"]) == (96, 2 - int(which))
         weights, sizes, hop = revive.released(FOLDER / "band_live.onnx")
-        whole = made(hop, **sizes).eval()
-        whole.load_state_dict(weights)
+        whole = revive.loaded(hop, weights, sizes)
         of_one = revive.masks_of(whole.nets[int(which)])[1]
         np.testing.assert_allclose(revive.masks_of(net)[1], of_one, atol=1e-4)
         assert facts["before"]  # what it learned elsewhere is told

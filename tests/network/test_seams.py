@@ -77,8 +77,16 @@ def test_holes_make_no_onsets(share: float, longest: int):
         t for t in heard if np.abs(there - t).min() > NEAR_S and np.abs(ends - t).min() < NEAR_S
     ]
     assert len(false) <= 0.01 * holes
-    # What was masked is only what lay at a seam, but for what is heard by a hair: a net remembers.
+    # What was masked is only what lay at a seam, and of what is heard by a hair nearly all: a net
+    # remembers.
     clear = onsets(samples, rate, whole, 1.25)
     assert len(clear) > 0.9 * len(there)
-    missed = [t for t in clear if np.abs(heard - t).min(initial=9) > NEAR_S]
-    assert all(np.abs(ends - t).min() < 0.1 or seams[int(t * rate)] for t in missed)
+    assert not swallowed(clear, heard, seams, rate)
+    assert len(swallowed(there, heard, seams, rate)) <= 0.01 * len(there)
+
+
+def swallowed(there: np.ndarray, heard: np.ndarray, seams: np.ndarray, rate: int) -> list[float]:
+    """Onsets missed though no seam is within 0.1 s of them."""
+    ends = np.flatnonzero(np.diff(seams.astype(int))) / rate
+    missed = [t for t in there if np.abs(heard - t).min(initial=9) > NEAR_S]
+    return [t for t in missed if np.abs(ends - t).min() >= 0.1 and not seams[int(t * rate)]]
