@@ -36,7 +36,7 @@ def steps(args):
             pool = argparse.Namespace(
                 pool=args.pool / part, part=part, folder=args.folder, samples=args.samples,
                 cache=args.cache, nice=0, count=count, seconds=20.0, seed=0, workers=os.cpu_count(),
-                minutes=RENDERING * args.minutes if part == "train" else None,
+                minutes=RENDERING * args.minutes if part == "train" else None, keep=None,
             )  # fmt: skip
             takes.fill(pool)
 

@@ -4,11 +4,18 @@
     python -m models.takes --pool ../takes/validation --part validation --count 24
     python -m models.takes --pool ../takes/songs --part songs
 
-Rendering music is slow and mixing is fast, so a take is rendered once and heard many times, each
+Rendering music is slow and mixing is fast, so a take is rendered once and heard several times, each
 time another stretch of it at another speed, with other levels and colours, and half of the time
 with its stems shuffled among takes. A take depends on (seed, part, index) alone: the same number
 gives the same music anywhere. Training takes are of another taste than all others
 (`render/taste.py`), and were of that one in older pools.
+
+What is heard often is learned by heart, so a pool may be filled while it is heard, and without end:
+
+    python -m models.takes --pool ../takes/train --count 100000 --keep 1500 --minutes 65 --workers 1
+
+replaces the oldest once there are 1500. Trainers look again after every 500 clips; what their step
+n hears is then no longer the same everywhere.
 """
 
 import argparse
@@ -31,12 +38,13 @@ FULL_SCALE = 2.0  # of the int16 on disk: single stems may be louder than their 
 LEVEL = 0.1  # RMS of a mixture in training, before its own gain
 N_TRACKS = 5  # vocals, drums, bass, other, and what is in the mixture but in no stem
 VOCALS, OTHER, NOBODY = 0, 3, 4
+LOOK_AGAIN = 500  # clips between looks at what is in the folder
 SWAYED = 64  # samples played at one speed
 SWAY = 40  # samples to either side: half a semitone at five and a half turns a second
 
 
 class Takes:
-    """Every take found in a folder; new ones are seen after `refresh`.
+    """Every take found in a folder; it may grow and be replaced meanwhile.
 
     Parameters
     ----------
@@ -53,6 +61,7 @@ class Takes:
 
     def __init__(self, folder, remix=0.5, calm=False, sways=0.0):
         self.folder, self.remix, self.calm, self.sways = Path(folder), remix, calm, sways
+        self._clips = 0
         self.refresh()
         if not self._paths:
             raise FileNotFoundError(f"{folder}: got no take_*.npy, expected rendered takes")
@@ -85,6 +94,10 @@ class Takes:
 
     def batch(self, rng, batch, n):
         """Augmented clips, (b, 5, 2, n) float32; the mixture is their sum over tracks."""
+        self._clips += batch
+        if self._clips > LOOK_AGAIN:
+            self._clips = 0
+            self.refresh()
         return np.stack([self._clip(rng, n) for _ in range(batch)])
 
     def _clip(self, rng, n):
@@ -265,9 +278,10 @@ def render(args, first, step):
     for index in range(first, args.count, step):
         if time.monotonic() > until:
             return
-        if not (args.pool / name_of(index)).exists():
+        place = index % args.keep if args.keep else index
+        if place < index or not (args.pool / name_of(place)).exists():
             rng = np.random.default_rng((args.seed, part, index))
-            write(args.pool, index, renderer.take(rng, n))
+            write(args.pool, place, renderer.take(rng, n))
 
 
 def sections(library, n):
@@ -307,6 +321,7 @@ def main():
     parser.add_argument("--folder", type=Path, help="stems of your own, see models.folders")
     parser.add_argument("--part", choices=PARTS, default="train")
     parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--keep", type=int, help="so many, and new ones in place of the oldest")
     parser.add_argument("--minutes", type=float, help="begin no take after that")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)

@@ -173,8 +173,14 @@ def test_songs_of_the_training_part_and_no_other_enter_the_pool(tiny, tmp_path, 
     (tmp_path / "pool").mkdir()
     args = Namespace(
         pool=tmp_path / "pool", part="train", folder=tmp_path / "own", samples=tiny,
-        cache=tmp_path / "cache", nice=0, count=2, seconds=2.0, seed=0, minutes=None,
+        cache=tmp_path / "cache", nice=0, count=2, seconds=2.0, seed=0, minutes=None, keep=None,
     )  # fmt: skip
     takes.render(args, 0, 1)
     assert heard == ["train song"]
     assert len(takes.Takes(args.pool)) == 2
+    first, second = (np.load(path) for path in sorted(args.pool.glob("take_*.npy")))
+    args.count, args.keep = 3, 2  # the third in place of the first
+    takes.render(args, 0, 1)
+    assert len(takes.Takes(args.pool)) == 2
+    assert not np.array_equal(np.load(args.pool / "take_00000.npy"), first)
+    np.testing.assert_array_equal(np.load(args.pool / "take_00001.npy"), second)

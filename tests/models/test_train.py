@@ -153,6 +153,18 @@ def test_in_place_of_a_silent_stem_another_is_looked_for(tmp_path):
     assert 2 < sum(silent) < 30  # one in eight, where one in two has none
 
 
+def test_takes_that_come_later_are_heard_and_those_replaced_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(takes, "LOOK_AGAIN", 8)
+    still, rng = np.zeros((5, 2, 30000), np.float32), np.random.default_rng(1)
+    takes.write(tmp_path, 0, still)
+    pool = takes.Takes(tmp_path, remix=0.0)
+    assert not pool.batch(rng, 6, 9000).any()
+    takes.write(tmp_path, 0, still + 0.1)
+    takes.write(tmp_path, 1, still + 0.1)
+    assert pool.batch(rng, 6, 9000).any(axis=(1, 2, 3)).all()
+    assert len(pool) == 2
+
+
 def test_what_sways_goes_up_and_down_and_comes_back():
     n = 44100
     tone = 8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * n) / n)
